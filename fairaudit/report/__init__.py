@@ -1,0 +1,1 @@
+"""One renderer a file: an audit or a comparison in, text out."""

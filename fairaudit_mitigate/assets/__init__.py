@@ -1,0 +1,1 @@
+"""The small model that the demo starts from, as package data."""
