@@ -61,7 +61,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@python=$$($(MAKE) --no-print-directory -s find-python) || exit 1; \
 	echo "Setting up $(VENV) with $$python; the first time takes a few minutes." >&2; \
 	"$$python" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[mitigate,dev]'
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[mitigate,dev]'
 	@touch $@
 
 # The name of an interpreter that can make the virtual environment, or one sentence why there is none.
