@@ -1,0 +1,38 @@
+"""fairaudit: is this model fair enough, how sure are we, can it be repaired, and did the repair work?
+
+`audit` and `compare` are the doors; `tabulate` and `merge` the same in two steps. Nothing heavy is loaded
+before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fairaudit.auditing import Audit, audit, audit_tally
+    from fairaudit.columns import Inputs
+    from fairaudit.comparing import Comparison, compare
+    from fairaudit.errors import FairauditError
+    from fairaudit.estimate import Estimate
+    from fairaudit.table import tabulate
+    from fairaudit.tally import Tally, merge
+    from fairaudit.view import Settings
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Audit": "auditing", "audit": "auditing", "audit_tally": "auditing", "Comparison": "comparing", "compare": "comparing",
+    "Estimate": "estimate", "FairauditError": "errors", "Inputs": "columns", "Settings": "view", "Tally": "tally",
+    "merge": "tally", "tabulate": "table",
+}  # fmt: skip
+__all__ = [
+    "Audit", "Comparison", "Estimate", "FairauditError", "Inputs", "Settings", "Tally", "audit", "audit_tally",
+    "compare", "merge", "tabulate",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'fairaudit' has no attribute '{name}'")
+    return getattr(import_module(f"fairaudit.{_HOME[name]}"), name)

@@ -1,0 +1,273 @@
+"""The audit: every estimate of the catalogue, the flags and the warnings, as one value that can be saved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from fairaudit.catalogue import BY_ID, estimates
+from fairaudit.columns import Inputs
+from fairaudit.errors import FairauditError, did_you_mean
+from fairaudit.estimate import Estimate
+from fairaudit.prepare import naming, views
+from fairaudit.table import tabulate
+from fairaudit.tally import Tally
+from fairaudit.view import Settings, View
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA, SCHEMA_VERSION = "fairaudit.audit", "1.0"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audit:
+    """The numbers of one set of predictions.
+
+    `data`: how the rows were read. `classes`, `positive`: the classes. `settings`: level, min_events, min_n, seed.
+    `groups`: records with attribute, group, n and rows by class. `estimates`, `flags`, `warnings`: as in
+    `audit.json`. The same rows give the same content, in any order, chunking or engine.
+    """
+
+    data: Mapping[str, Any]
+    classes: tuple[str, ...]
+    positive: str | None
+    settings: Settings
+    groups: tuple[Mapping[str, Any], ...]
+    estimates: tuple[Estimate, ...]
+    flags: tuple[Mapping[str, Any], ...]
+    warnings: tuple[Mapping[str, str], ...]
+
+    def estimate(
+        self, metric: str, by: str = "overall", group: str | None = None, class_: str | None = None
+    ) -> Estimate:
+        """One estimate. Raises FairauditError, with the nearest name, where there is none."""
+        for e in self.estimates:
+            if (e.metric, e.by, e.group, e.class_) == (metric, by, group, class_):
+                return e
+        known = {e.metric for e in self.estimates}
+        if metric not in known:
+            raise FairauditError(f"this audit has no metric '{metric}'.{did_you_mean(metric, known)}")
+        places = sorted({e.by for e in self.estimates if e.metric == metric})
+        raise FairauditError(
+            f"no estimate of {metric} by '{by}', group {group!r}, class {class_!r} (it stands by: {', '.join(places)})."
+        )
+
+    def content(self) -> dict[str, Any]:
+        """The part of `audit.json` that depends on nothing but the rows and the options."""
+        s = self.settings
+        return {
+            "data": dict(self.data),
+            "classes": list(self.classes),
+            "positive": self.positive,
+            "seed": s.seed,
+            "settings": {"level": s.level, "min_events": s.min_events, "min_n": s.min_n},
+            "groups": [dict(g) for g in self.groups],
+            "estimates": [e.to_dict() for e in self.estimates],
+            "flags": [dict(f) for f in self.flags],
+            "warnings": [dict(w) for w in self.warnings],
+        }
+
+    @property
+    def content_sha256(self) -> str:
+        """The checksum of `content`."""
+        return sha256_of(self.content())
+
+    def to_json(self, indent: int | None = 1) -> str:
+        """The audit as JSON text, by the schema that `fairaudit schema audit` prints."""
+        return document(SCHEMA, SCHEMA_VERSION, self.content(), indent=indent)
+
+    def to_frame(self) -> pd.DataFrame:
+        """The estimates as a tidy pandas dataframe, one row each; intervals as `low`, `high`, `level`, `method`."""
+        import pandas as pd
+
+        records = []
+        for e in self.estimates:
+            record = e.to_dict()
+            interval = record.pop("interval") or {}
+            records.append(record | {k: interval.get(k) for k in ("low", "high", "level", "method")})
+        return pd.DataFrame.from_records(records)
+
+    @staticmethod
+    def from_json(text: str) -> Audit:
+        """The audit of `to_json`. Raises FairauditError where the text is not one."""
+        content = read_document(text, SCHEMA, SCHEMA_VERSION)
+        try:
+            settings = Settings(seed=content["seed"], **content["settings"])
+            found = tuple(Estimate.from_dict(e) for e in content["estimates"])
+            rest = (tuple(content[k]) for k in ("groups",))
+            return Audit(
+                content["data"], tuple(content["classes"]), content["positive"], settings, *rest, found,
+                tuple(content["flags"]), tuple(content["warnings"]),
+            )  # fmt: skip
+        except (KeyError, TypeError) as error:
+            raise FairauditError(f"this {SCHEMA} file lacks a part it must have ({error}); write it anew.") from error
+
+
+def sha256_of(content: Mapping[str, Any]) -> str:
+    """The checksum of a content object: SHA-256 of its JSON with sorted keys and no spaces."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def document(schema: str, version: str, content: Mapping[str, Any], indent: int | None = 1, **more: Any) -> str:
+    """A result file: the content, its checksum, and beside them what differs from run to run."""
+    from fairaudit import __version__
+
+    run = {"version": __version__, "time": datetime.now(UTC).isoformat(timespec="seconds")}
+    whole = {"schema": schema, "schema_version": version, "content": content, **more,
+             "content_sha256": sha256_of(content), "run": run}  # fmt: skip
+    return json.dumps(whole, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def read_document(text: str, schema: str, version: str) -> dict[str, Any]:
+    """The content of a result file. Raises FairauditError for other text, another schema or a newer version."""
+    try:
+        whole = json.loads(text)
+    except ValueError as error:
+        raise FairauditError(f"not a {schema} file: it is not JSON ({error}).") from error
+    if not isinstance(whole, dict) or whole.get("schema") != schema or not isinstance(whole.get("content"), dict):
+        raise FairauditError(f"not a {schema} file: it does not say \"schema\": \"{schema}\".")
+    if str(whole.get("schema_version", "")).split(".")[0] != version.split(".")[0]:
+        raise FairauditError(
+            f"this file has schema version {whole.get('schema_version')}, but this fairaudit reads {version}; update it."
+        )
+    return dict(whole["content"])
+
+
+def audit_tally(tally: Tally, settings: Settings | None = None) -> Audit:
+    """The audit of a tally: a pure function of its counts and the settings."""
+    settings = settings or Settings()
+    _check(settings)
+    names = naming(tally)
+    every = views(tally, names, settings)
+    found = tuple(e for view in every for e in estimates(view))
+    groups = tuple(g for view in every[2:] for g in _groups(view))
+    return Audit(
+        _data(tally), names.classes, names.positive, settings, groups, found, tuple(_flags(found)),
+        tuple(_warnings(tally, every, found, names.positive)),
+    )  # fmt: skip
+
+
+def _check(settings: Settings) -> None:
+    if not 0 < settings.level < 1:
+        raise FairauditError(f"--level must lie inside (0, 1), not {settings.level}; 0.95 is the default.")
+    if settings.min_events < 5:
+        raise FairauditError(f"--min-events must be at least 5, not {settings.min_events}: fewer rows show nothing.")
+    if settings.min_n < 1:
+        raise FairauditError(f"--min-n must be at least 1, not {settings.min_n}.")
+
+
+def _data(tally: Tally) -> dict[str, Any]:
+    shown = {k: v for k, v in tally.description.items() if k not in ("prob_classes", "positive", "top_label")}
+    return {"rows": tally.rows, "left_out": tally.left_out, "dropped": tally.dropped, **shown}
+
+
+def _groups(view: View) -> list[dict[str, Any]]:
+    support = view.rows.support
+    return [
+        {"attribute": view.by, "group": g, "n": int(n.sum()),
+         "by_class": {c: int(k) for c, k in zip(view.classes, n, strict=True)}}
+        for g, n in zip(view.groups, support, strict=True)
+    ]  # fmt: skip
+
+
+def _flags(found: Sequence[Estimate]) -> list[dict[str, Any]]:
+    """Gaps whose simultaneous lower bound is above 0: over groups first, then over classes."""
+    flags = []
+    for e in found:
+        if e.group is None and e.value is not None and e.interval and e.interval.low > 0 and BY_ID[e.metric].gap:
+            at = dict(e.at) if e.at else None
+            flags.append({"metric": e.metric, "by": e.by, "value": e.value, "low": e.interval.low, "at": at})
+    return sorted(flags, key=lambda f: f["by"] == "class")
+
+
+def _warnings(
+    tally: Tally, every: Sequence[View], found: Sequence[Estimate], positive: str | None
+) -> list[dict[str, str]]:
+    out = []
+    s = every[0].settings
+    for view in every[2:]:
+        for group, n in zip(view.groups, view.rows.total(), strict=True):
+            if n < s.min_n:
+                out.append({"code": "small_group", "message": f"{view.by}={group} has {int(n)} rows"})
+    left: dict[tuple[str, str], list[str]] = {}
+    for e in found:
+        if e.group is not None and e.status != "ok" and e.metric != "eod":
+            name = e.metric if e.class_ is None else f"{e.metric}[{e.class_}]"
+            left.setdefault((e.by, e.group), []).append(f"{name} {e.status}")
+    for (by, group), what in left.items():
+        shown = ", ".join(what[:4]) + (f" and {len(what) - 4} more" if len(what) > 4 else "")
+        message = f"{by}={group}: left out of minima, maxima and gaps: {shown}"
+        out.append({"code": "small_stratum", "message": message})
+    if tally.dropped:
+        out.append({"code": "dropped", "message": f"{tally.dropped} rows without label or prediction were left out"})
+    if positive is None and len(every[0].classes) == 2:
+        both = " or ".join(every[0].classes)
+        message = f"no positive class is declared, so rates by group are left out; say --positive {both}"
+        out.append({"code": "no_positive", "message": message})
+    if "member" in every[0].labels.axes:
+        n = int(every[0].labels.where("member", "1").measures["count"].sum())
+        message = f"{n} rows are members (training rows); every number counts them, --split can leave them out"
+        out.append({"code": "members", "message": message})
+    return out
+
+
+def audit(
+    data: Any = None, *, y_true: Any = None, y_pred: Any = None, y_score: Any = None, sensitive: Any = (),
+    weights: Any = None, level: float = 0.95, min_events: int = 10, min_n: int = 30, seed: int = 0, **inputs: Any,
+) -> Audit:  # fmt: skip
+    """Audit predictions: who is served worse, by how much, and how sure we are.
+
+    `data`: a path (or several), or a dataframe; then the other arguments name columns. Without `data` they are
+    arrays of one length (`sensitive`: one array, a dict of arrays, or a dataframe). `inputs`: any other field
+    of `Inputs` (`positive`, `threshold`, `cluster`, `split`, `cross`, `bins`, `agreement` …).
+    Raises FairauditError, one sentence, for input without a meaning.
+
+    >>> a = audit(y_true=[1, 0] * 20, y_pred=[1, 0] * 20, sensitive={"sex": ["F", "M"] * 20})
+    >>> a.estimate("accuracy").value
+    1.0
+    """
+    settings = Settings(level, min_events, min_n, seed)
+    _check(settings)
+    return audit_tally(tabulate(*resolved(data, y_true, y_pred, y_score, sensitive, weights, inputs)), settings)
+
+
+def resolved(
+    data: Any, y_true: Any, y_pred: Any, y_score: Any, sensitive: Any, weights: Any, inputs: Mapping[str, Any]
+) -> tuple[Any, Inputs]:
+    """The data and the inputs of a Python call: arrays become one dataframe with columns of their roles' names."""
+    unknown = sorted(set(inputs) - set(Inputs.__dataclass_fields__))
+    if unknown:
+        hint = did_you_mean(unknown[0], Inputs.__dataclass_fields__)
+        raise FairauditError(f"there is no option '{unknown[0]}'.{hint}")
+    roles = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score, "weights": weights}
+    if data is not None:
+        names = (sensitive,) if isinstance(sensitive, str) else tuple(sensitive)
+        return data, Inputs(**roles, sensitive=names, **inputs)
+    import pandas as pd
+
+    if y_true is None:
+        raise FairauditError("audit needs data, or the arrays y_true and y_pred (or y_score).")
+    groups = _group_columns(sensitive)
+    given = {k: list(v) for k, v in roles.items() if v is not None}
+    lengths = {k: len(v) for k, v in (given | groups).items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{k} {n}" for k, n in lengths.items())
+        raise FairauditError(f"the arrays must have one length, not: {shown}.")
+    frame = pd.DataFrame({k: pd.Series(v) for k, v in (given | groups).items()})
+    return frame, replace(Inputs(**{k: k for k in given}, **inputs), sensitive=tuple(groups))
+
+
+def _group_columns(sensitive: Any) -> dict[str, list[Any]]:
+    if isinstance(sensitive, Mapping):
+        return {str(k): list(v) for k, v in sensitive.items()}
+    if hasattr(sensitive, "columns"):
+        return {str(c): list(sensitive[c]) for c in sensitive.columns}
+    if sensitive is None or (hasattr(sensitive, "__len__") and len(sensitive) == 0):
+        return {}
+    return {str(getattr(sensitive, "name", None) or "group"): list(sensitive)}

@@ -1,0 +1,238 @@
+"""F1, recall and precision by class, and the panel's minima, medians and gaps over classes and over groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from fairaudit import intervals
+from fairaudit.emit import each, group_places, over, stratum_status, too_few
+from fairaudit.estimate import Estimate
+from fairaudit.intervals import Shares
+from fairaudit.rates import Family, family
+from fairaudit.view import Array, View, clustered, divide
+
+REPLICATES = 1000
+#: Above this many cells the resamples would cost more than they add: influence functions take their place.
+MAX_RESAMPLED_CELLS = 100_000
+
+
+def f1_family(view: View) -> Family:
+    """F1 of each class over all rows: 2TP / (2TP + FP + FN), with its influence-function variance.
+
+    For counts the variance is F(1 − F)(2 − F)/D with D = 2TP + FP + FN, so D/(2 − F) rows stand behind it
+    (Takahashi et al. 2022 derive the same by the delta method). Needs a view of one group.
+    """
+    c, sq, rows = view.counts, view.squares, view.rows
+    correct, down = c.correct[0], (c.support + c.predicted)[0]
+    value = divide(2 * correct, down)
+    size = _f1_size(value, down, sq.correct[0], (sq.support + sq.predicted)[0])
+    left = view.without_bucket
+    if left is None:
+        shares = Shares(value, size, _f1_correlations(view, value, down, size))
+    else:
+        replicates = divide(2 * left.correct[:, 0], (left.support + left.predicted)[:, 0])
+        shares = clustered(value, np.where(np.isnan(replicates), value, replicates), size)
+    seen = rows.support[0]
+    evaluable = np.flatnonzero((seen >= view.settings.min_events) & np.isfinite(value))
+    return Family(shares, 2 * correct, down, seen, evaluable)
+
+
+def _f1_size(value: Array, down: Array, correct_sq: Array, down_sq: Array) -> Array:
+    """Effective rows behind F1: F(1 − F) / Var, and D/(2 − F), Kish-scaled, where F is 0 or 1."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        var = (correct_sq * (2 - 2 * value) ** 2 + (down_sq - 2 * correct_sq) * value**2) / down**2
+        edge = down**2 / down_sq / (2 - value)
+        inner = value * (1 - value) / var
+    return np.where((value > 0) & (value < 1), inner, edge)
+
+
+def _f1_correlations(view: View, value: Array, down: Array, size: Array) -> Array | None:
+    """corr(F_c, F_d) = (n_cd + n_dc) F_c F_d / (D_c D_d) / (se_c se_d): two classes share only their confusions."""
+    if len(value) > 2000:
+        return None
+    _, y, p, mass = view.confusion("w2" if "w2" in view.labels.measures else "count")
+    shared = np.zeros((len(value), len(value)))
+    np.add.at(shared, (y, p), mass)
+    shared += shared.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = value / down
+        se = np.sqrt(value * (1 - value) / size)
+        corr = shared * np.outer(slope, slope) / np.outer(se, se)
+    corr = np.where(np.isfinite(corr), corr, 0.0)
+    np.fill_diagonal(corr, 1.0)
+    return np.clip(corr, -1.0, 1.0)
+
+
+def _with_draws(view: View, found: Family) -> tuple[Shares, str]:
+    """The evaluable classes with max-T draws: multinomial resamples of the cells, or joint normals."""
+    shares = found.shares.take(found.evaluable)
+    plain = "w" not in view.labels.measures and view.without_bucket is None
+    if plain and len(view.labels.codes) <= MAX_RESAMPLED_CELLS:
+        draws = _resampled(view, found)
+        return replace(shares, draws=draws), "simultaneous-bootstrap"
+    if shares.corr is None:
+        return shares, "simultaneous-influence"
+    draws = intervals.gaussian_draws(shares.corr, view.settings.seed, shares.df)
+    return replace(shares, draws=draws), "simultaneous-influence"
+
+
+def _resampled(view: View, found: Family) -> Array:
+    """Studentised errors (B, evaluable) of F1 over multinomial resamples of the cells.
+
+    Resampling rows and counting cells is drawing Multinomial(n, count / n). A class at F1 = 0 or 1 does not vary
+    there; it gets independent normal errors instead, so that it still takes its share of the family's error.
+    """
+    _, y, p, mass = view.confusion("count")
+    rng = np.random.default_rng([view.settings.seed, 0])
+    keep, n = found.evaluable, int(mass.sum())
+    position = np.full(len(view.classes), -1)
+    position[keep] = np.arange(len(keep))
+    value, size = found.shares.value[keep], found.shares.size[keep]
+    se = np.sqrt(value * (1 - value) / size)
+    out = np.empty((REPLICATES, len(keep)))
+    hits = [(np.flatnonzero((y == c) & (p == c)), np.flatnonzero(y == c), np.flatnonzero(p == c)) for c in keep]
+    for start in range(0, REPLICATES, 50):
+        drawn = rng.multinomial(n, mass / n, size=50).astype(np.float64)
+        for k, (both, truth, guess) in enumerate(hits):
+            down = drawn[:, truth].sum(axis=1) + drawn[:, guess].sum(axis=1)
+            up = 2 * drawn[:, both].sum(axis=1)
+            out[start : start + 50, k] = np.divide(up, down, out=np.zeros(50), where=down > 0)
+    noise = rng.standard_normal(out.shape)
+    varies = (se > 0)[None, :]
+    return np.where(varies, (out - value) / np.where(se > 0, se, 1.0), noise)
+
+
+def f1(view: View, metric: str) -> Iterator[Estimate]:
+    """F1 of each class over all rows."""
+    where: list[dict[str, str | None]] = [{"class_": c} for c in view.classes]
+    method = "score-f1" if view.without_bucket is None else "score-jackknife"
+    for e in each(view, metric, f1_family(view), where, "class in neither labels nor predictions"):
+        yield e if e.interval is None else replace(e, interval=replace(e.interval, method=method))
+
+
+def recall(view: View, metric: str) -> Iterator[Estimate]:
+    """Recall of each class over all rows."""
+    where: list[dict[str, str | None]] = [{"class_": c} for c in view.classes]
+    yield from each(view, metric, recall_family(view), where, "no rows of this class")
+
+
+def precision(view: View, metric: str) -> Iterator[Estimate]:
+    """Precision of each class over all rows."""
+    where: list[dict[str, str | None]] = [{"class_": c} for c in view.classes]
+    found = family(view, lambda c: (c.correct[..., 0, :], c.predicted[..., 0, :]))
+    yield from each(view, metric, found, where, "no rows predicted as this class")
+
+
+def recall_family(view: View) -> Family:
+    """Recall of each class over all rows (a view of one group)."""
+    return family(view, lambda c: (c.correct[..., 0, :], c.support[..., 0, :]))
+
+
+def macro_families(view: View) -> tuple[Family, Family]:
+    """`f1_macro` and `recall_macro` of each group: means over the classes present in that group's labels."""
+    c, rows = view.counts, view.rows
+    present = rows.support > 0
+    left = view.without_bucket
+    out = []
+    for up, down in ((2 * c.correct, c.support + c.predicted), (c.correct, c.support)):
+        value = _mean_present(divide(up, down), present)
+        recall_only = down is c.support
+        size = _macro_size(view, value, present, recall_only)
+        if left is None:
+            shares = Shares(value, size)
+        else:
+            top, bottom = (left.correct, left.support) if recall_only else (
+                2 * left.correct, left.support + left.predicted)  # fmt: skip
+            replicates = _mean_present(divide(top, bottom), left.support > 0)
+            shares = clustered(value, np.where(np.isnan(replicates), value, replicates), size)
+        totals = rows.total()
+        evaluable = np.flatnonzero((totals >= view.settings.min_events) & np.isfinite(value))
+        none = np.full(len(value), np.nan)
+        out.append(Family(shares, none, none, totals, evaluable))
+    return out[0], out[1]
+
+
+def _mean_present(values: Array, present: Array) -> Array:
+    held = np.where(present, np.nan_to_num(values), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.asarray(np.where(present.any(-1), held.sum(-1) / present.sum(-1), np.nan))
+
+
+def _macro_size(view: View, value: Array, present: Array, recall_only: bool) -> Array:
+    """Effective rows behind a macro mean: θ(1 − θ) / Var with the influence of every cell of the group.
+
+    At θ = 0 or 1: the number of classes times the least size of one (all error could sit in one class).
+    """
+    c, sq = view.counts, view.squares
+    classes = np.maximum(present.sum(-1, keepdims=True), 1)
+    down = c.support if recall_only else c.support + c.predicted
+    each_value = np.where(present, divide(c.correct if recall_only else 2 * c.correct, down), 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        up = np.where(present, ((1 if recall_only else 2) - (1 if recall_only else 2) * each_value) / down / classes, 0)
+        side = np.where(present, each_value / down / classes, 0.0)
+        kish = np.where(sq.support > 0, c.support**2 / sq.support, np.inf)
+    g, y, p, mass = view.confusion("w2" if "w2" in view.labels.measures else "count")
+    off = side[g, y] + (0.0 if recall_only else side[g, p])
+    influence = np.where(y == p, up[g, y], -off)
+    var = np.bincount(g, weights=mass * influence**2, minlength=len(view.groups))
+    edge = classes[:, 0] * np.where(present, kish, np.inf).min(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((value > 0) & (value < 1) & (var > 0), value * (1 - value) / var, edge)
+
+
+def macro(view: View, metric: str) -> Iterator[Estimate]:
+    """`f1_macro` or `recall_macro` of each group (of all rows in the overall view), absent classes listed."""
+    found = macro_families(view)[0 if metric == "f1_macro" else 1]
+    bounds = intervals.single(found.shares, view.settings.level)
+    method = "score-influence" if view.without_bucket is None else "score-jackknife"
+    for g, place in enumerate(group_places(view)):
+        rows = int(found.rows[g])
+        absent = [c for c, n in zip(view.classes, view.rows.support[g], strict=True) if n == 0]
+        status, reason = stratum_status(view, rows)
+        if absent and status == "ok":
+            reason = f"mean without classes that have no rows here: {', '.join(absent)}"
+        value = float(bounds.value[g])
+        interval = intervals.clipped(value, bounds.low[g], bounds.high[g], view.settings.level, method)
+        yield Estimate(
+            metric, view.by, value, rows, interval=interval, status=status, reason=reason, **place
+        )
+
+
+def _panel_families(view: View) -> tuple[Shares, Shares, Family, Family, str]:
+    """F1 and recall over the strata of the view: classes, or groups by their macro means."""
+    if view.by == "class":
+        f1s, recalls = f1_family(view), recall_family(view)
+        shares, method = _with_draws(view, f1s) if len(f1s.evaluable) else (f1s.shares.take(f1s.evaluable), "")
+        return shares, recalls.shares.take(recalls.evaluable), f1s, recalls, method
+    f1s, recalls = macro_families(view)
+    method = "simultaneous-influence" if view.without_bucket is None else "simultaneous-jackknife"
+    return f1s.shares.take(f1s.evaluable), recalls.shares.take(recalls.evaluable), f1s, recalls, method
+
+
+def panel(view: View, metric: str) -> Iterator[Estimate]:
+    """`f1_min`, `f1_median`, `recall_min` or `f1_delta` (max − min) over evaluable classes or groups."""
+    f1s, recalls, f1_found, recall_found, method = _panel_families(view)
+    shares, found = (recalls, recall_found) if metric == "recall_min" else (f1s, f1_found)
+    strata, key = ("classes", "class") if view.by == "class" else ("groups", "group")
+    names = view.classes if view.by == "class" else view.groups
+    needed = 2 if metric == "f1_delta" else 1
+    if len(found.evaluable) < needed:
+        yield too_few(view, metric, len(found.evaluable), strata, needed)
+        return
+    if metric == "recall_min":
+        method = "simultaneous-wilson" if view.by == "class" else method
+    level, v = view.settings.level, shares.value
+    lowest, highest = (names[int(found.evaluable[k])] for k in (int(v.argmin()), int(v.argmax())))
+    n = found.rows[found.evaluable].sum()
+    if metric == "f1_delta":
+        at = {"lowest": lowest, "highest": highest}
+        yield over(view, metric, float(np.ptp(v)), intervals.gap(shares, level), method, n, at=at)
+    elif metric == "f1_median":
+        bounds = intervals.middle(intervals.family(shares, level))
+        yield over(view, metric, float(np.median(v)), bounds, method, n)
+    else:
+        bounds = intervals.smallest(intervals.family(shares, level))
+        yield over(view, metric, float(v.min()), bounds, method, n, at={key: lowest})

@@ -1,0 +1,229 @@
+"""Which column plays which role: named by the user, or found by its common name and then said aloud."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from fairaudit.errors import FairauditError, missing_column
+from fairaudit.labels import default_positive
+
+#: Common names by role, compared in lower case. Two hits for one role are refused, never ranked.
+KNOWN: Mapping[str, tuple[str, ...]] = {
+    "y_true": ("y_true", "ytrue", "label", "labels", "target", "true_label", "label_true", "ground_truth", "actual",
+               "label_value", "gold", "label_gold", "y"),
+    "y_pred": ("y_pred", "ypred", "pred", "preds", "prediction", "predictions", "predicted", "predicted_label",
+               "label_pred", "pred_label", "y_hat", "yhat"),
+    "y_score": ("y_score", "score", "scores", "proba", "prob", "probability", "y_prob", "y_proba"),
+    "loss": ("loss",),
+    "member": ("member", "is_member"),
+    "split": ("split",),
+}
+#: Names of attributes that are looked for when no `--sensitive` is given.
+SENSITIVE = ("sex", "gender", "race", "ethnicity", "race_ethnicity", "age_group", "age_cat", "religion", "nationality",
+             "disability", "region", "place", "colour", "color", "target_ident", "group")  # fmt: skip
+PREFIXES = ("prob_", "proba_", "y_prob_", "p_")
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """How to read predictions: the input flags of the command line, under the same names.
+
+    `split`: a value of the split column, `column=value`, or `all`; None means `test` where there is one.
+    `bins`: attribute -> increasing edges. `agreement`: class -> group, for `sensitive_accuracy`.
+    `na`: texts that mean missing in sensitive columns. `max_groups`: refuse attributes with more values.
+    """
+
+    y_true: str | None = None
+    y_pred: str | None = None
+    y_score: str | None = None
+    threshold: float = 0.5
+    prob_prefix: str | None = None
+    sensitive: tuple[str, ...] = ()
+    positive: str | None = None
+    weights: str | None = None
+    loss: str | None = None
+    member: str | None = None
+    id: str | None = None
+    cluster: str | None = None
+    split: str | None = None
+    agreement: Mapping[str, str] = field(default_factory=dict)
+    cross: int = 1
+    bins: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    with_file: str | None = None
+    on: str | None = None
+    na: tuple[str, ...] = ()
+    missing_labels: str = "error"
+    max_groups: int = 1000
+
+    def __post_init__(self) -> None:
+        """Refuse values that no data could make right."""
+        if not 0 < self.threshold < 1:
+            raise FairauditError(f"--threshold must lie inside (0, 1), not {self.threshold}; 0.5 is the default.")
+        if self.missing_labels not in ("error", "drop"):
+            raise FairauditError(f"--missing-labels is 'error' or 'drop', not '{self.missing_labels}'.")
+        if self.cross < 1:
+            raise FairauditError(f"--cross must be at least 1, not {self.cross}.")
+        if (self.with_file is None) != (self.on is None):
+            raise FairauditError("--with FILE and --on COLUMN go together: name the column that both files share.")
+        for name, edges in self.bins.items():
+            if not edges or list(edges) != sorted(set(edges)):
+                raise FairauditError(f"--bins {name}: the edges must increase, as in {name}=0,25,40.")
+
+
+@dataclass(frozen=True, slots=True)
+class Roles:
+    """The columns of one table by role, and which of them were found by name. `probabilities`: (class, column)."""
+
+    y_true: str
+    y_pred: str | None
+    y_score: str | None
+    sensitive: tuple[str, ...]
+    probabilities: tuple[tuple[str, str], ...] = ()
+    weights: str | None = None
+    loss: str | None = None
+    member: str | None = None
+    cluster: str | None = None
+    split: tuple[str, str] | None = None
+    detected: tuple[str, ...] = ()
+
+    def columns(self) -> dict[str, str]:
+        """Role -> column, for the roles played by one column."""
+        single = ("y_true", "y_pred", "y_score", "weights", "loss", "member", "cluster")
+        roles = {r: getattr(self, r) for r in single if getattr(self, r) is not None}
+        return roles | ({"split": self.split[0]} if self.split else {})
+
+
+def resolve(inputs: Inputs, columns: Sequence[str], is_hard: Mapping[str, bool], where: str) -> Roles:
+    """The roles of the columns of a table.
+
+    `columns`: its names in order. `is_hard`: for columns named like a score, whether they hold only 0 and 1
+    (then they are predictions, as in COMPAS files). Raises FairauditError for a column that is not there,
+    a column in two roles, a role with two candidates, and no label or prediction.
+    """
+    named = {r: getattr(inputs, r) for r in ("y_true", "y_pred", "y_score", "weights", "loss", "member", "cluster")}
+    for name in [*(n for n in named.values() if n is not None), *inputs.sensitive, *inputs.bins]:
+        if name not in columns:
+            raise missing_column(name, columns, where)
+    _one_role_each(named, inputs.sensitive)
+    taken = {n for n in named.values() if n is not None} | set(inputs.sensitive)
+    probabilities, prefix_found = _probabilities(inputs, columns, taken)
+    taken |= {c for _, c in probabilities}
+    free = [c for c in columns if c not in taken]
+    found = {}
+    for role in ("y_true", "y_pred", "y_score", "loss", "member"):
+        if named[role] is None and (hit := _candidate(role, free, is_hard)) is not None:
+            found[role] = hit
+    if probabilities:
+        found.pop("y_score", None)
+    if named["y_score"] is not None:
+        found.pop("y_pred", None)  # a named score asks for its own threshold
+    roles = named | found
+    if roles["y_true"] is None:
+        raise FairauditError(f"no label column found in {where} (columns: {', '.join(columns)}); name it with --y-true.")
+    if roles["y_pred"] is None and roles["y_score"] is None and not probabilities:
+        raise FairauditError(
+            f"no prediction column found in {where} (columns: {', '.join(columns)}); "
+            "name it with --y-pred, --y-score or --prob-prefix."
+        )
+    sensitive = inputs.sensitive or tuple(c for c in free if c.lower() in SENSITIVE and c not in found.values())
+    if inputs.cross > max(1, len(sensitive)):
+        raise FairauditError(
+            f"--cross {inputs.cross} needs {inputs.cross} sensitive attributes, but there are {len(sensitive)}; "
+            "give more -s or a smaller --cross."
+        )
+    split, split_found = _split(inputs.split, columns, where)
+    detected = (*found, *(("probabilities",) if prefix_found else ()), *(("split",) if split_found else ()),
+                *(("sensitive",) if sensitive and not inputs.sensitive else ()))  # fmt: skip
+    return Roles(sensitive=sensitive, probabilities=probabilities, split=split, detected=detected, **roles)
+
+
+def _one_role_each(named: Mapping[str, str | None], sensitive: Sequence[str]) -> None:
+    seen: dict[str, str] = {}
+    pairs = [(c, "--" + r.replace("_", "-")) for r, c in named.items() if c is not None and r != "cluster"]
+    for column, role in [*pairs, *((s, "--sensitive") for s in sensitive)]:
+        if column in seen:
+            raise FairauditError(
+                f"column '{column}' is named for two roles ({seen[column]} and {role}); each role needs its own column."
+            )
+        seen[column] = role
+
+
+def _candidate(role: str, free: Sequence[str], is_hard: Mapping[str, bool]) -> str | None:
+    hits = [c for c in free if c.lower() in KNOWN[role]]
+    if role == "y_pred" and not hits:
+        hits = [c for c in free if c.lower() in KNOWN["y_score"] and is_hard.get(c, False)]
+    elif role == "y_score":
+        hits = [c for c in hits if not is_hard.get(c, False)]
+    if len(hits) > 1:
+        flag = "--" + role.replace("_", "-")
+        raise FairauditError(
+            f"{len(hits)} columns could be {role}: {', '.join(hits)}; say which one with {flag} NAME."
+        )
+    return hits[0] if hits else None
+
+
+def _probabilities(
+    inputs: Inputs, columns: Sequence[str], taken: Collection[str]
+) -> tuple[tuple[tuple[str, str], ...], bool]:
+    """(class, column) of each probability column, and whether its prefix was found rather than named."""
+    prefixes = (inputs.prob_prefix,) if inputs.prob_prefix is not None else PREFIXES
+    for prefix in prefixes:
+        hits = tuple((c[len(prefix) :], c) for c in columns if c.startswith(prefix) and c != prefix and c not in taken)
+        if len(hits) >= 2 or (hits and inputs.prob_prefix is not None):
+            if len(hits) < 2:
+                raise FairauditError(
+                    f"--prob-prefix {prefix} matches one column ('{hits[0][1]}'); one per class is needed, "
+                    "or --y-score for the probability of the positive class."
+                )
+            return hits, inputs.prob_prefix is None
+    if inputs.prob_prefix is not None:
+        raise FairauditError(f"no column starts with '{inputs.prob_prefix}' (columns: {', '.join(columns)}).")
+    return (), False
+
+
+def _split(asked: str | None, columns: Sequence[str], where: str) -> tuple[tuple[str, str] | None, bool]:
+    """(column, value) of the rows to use, or None for all; and whether the column was found by name."""
+    if asked == "all":
+        return None, False
+    if asked is not None and "=" in asked:
+        column, value = asked.split("=", 1)
+        if column not in columns:
+            raise missing_column(column, columns, where)
+        return (column, value), False
+    hits = [c for c in columns if c.lower() in KNOWN["split"]]
+    if not hits:
+        if asked is not None:
+            raise FairauditError(f"--split {asked} needs a column 'split' in {where}; or give --split COLUMN={asked}.")
+        return None, False
+    return (hits[0], asked or "test"), asked is None
+
+
+def positive_column(roles: Roles, positive: str | None) -> str | None:
+    """The column with the probability of the positive class, where the table is binary; else None."""
+    if roles.y_score is not None:
+        return roles.y_score
+    by_class = dict(roles.probabilities)
+    if len(by_class) != 2:
+        return None
+    name = positive if positive is not None else default_positive(list(by_class))
+    return by_class.get(name) if name is not None else None
+
+
+def pinned(roles: Roles, source: str) -> str:
+    """The exact command that would name every role that was found: no detection left."""
+    parts = [f"fairaudit report {source}"]
+    parts += [f"--{r.replace('_', '-')} {c}" for r, c in roles.columns().items() if r not in ("split", "y_score")]
+    if roles.y_score is not None:
+        parts.append(f"--y-score {roles.y_score}")
+    if roles.probabilities:
+        label, column = roles.probabilities[0]
+        parts.append(f"--prob-prefix {column[: len(column) - len(label)]}")
+    if roles.split is not None:
+        parts.append(f"--split {roles.split[0]}={roles.split[1]}")
+    return " ".join([*parts, *(f"-s {s}" for s in roles.sensitive)])
+
+
+def with_sensitive(inputs: Inputs, sensitive: Sequence[str]) -> Inputs:
+    """The same inputs with other attributes."""
+    return replace(inputs, sensitive=tuple(sensitive))

@@ -1,0 +1,138 @@
+"""From a tally to views: classes in one form, attributes as groups, nothing decided about fairness yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from fairaudit.cube import Cube, cube_of
+from fairaudit.errors import FairauditError, did_you_mean
+from fairaudit.labels import (
+    PREDICTED_NEGATIVE,
+    PREDICTED_POSITIVE,
+    canonical,
+    default_positive,
+    is_number,
+    join,
+    join_groups,
+    ordered,
+)
+from fairaudit.reliance import check_agreement
+from fairaudit.tally import Tally
+from fairaudit.view import ALL_ROWS, Settings, View
+
+_MARKS = (PREDICTED_POSITIVE, PREDICTED_NEGATIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """The classes in label order, the positive one or None, and the name of every raw label."""
+
+    classes: tuple[str, ...]
+    positive: str | None
+    names: Mapping[str, str]
+
+
+def naming(tally: Tally) -> Naming:
+    """The classes of a tally. Raises FairauditError for labels that cannot be what they are said to be."""
+    cube = next(iter(tally.labels.values()))
+    raw_true, raw_pred = (cube.labels[cube.axis(a)] for a in ("y_true", "y_pred"))
+    raw_pred = tuple(p for a in cube.axes if a.startswith("y_pred") for p in cube.labels[cube.axis(a)])
+    declared = tally.description["positive"]
+    probable = tuple(tally.description["prob_classes"])
+    names = canonical({*raw_true, *raw_pred, *probable})
+    truth = ordered({names[v] for v in raw_true})
+    if declared is not None and all(is_number(n) for n in truth) and is_number(str(declared)):
+        declared = canonical([str(declared)])[str(declared)]
+    if any(v in _MARKS for v in raw_pred):
+        negative, positive = _of_score(truth, declared)
+        names |= {PREDICTED_POSITIVE: positive, PREDICTED_NEGATIVE: negative}
+    guessed = {names[v] for v in raw_pred}
+    if not set(truth) & guessed:
+        raise FairauditError(
+            f"labels and predictions share no value (labels: {', '.join(truth[:6])}; predictions: "
+            f"{', '.join(ordered(guessed)[:6])}); check that both columns use the same names for the classes."
+        )
+    classes = ordered({*truth, *guessed, *(names[p] for p in probable)})
+    if declared is not None and declared not in classes:
+        hint = did_you_mean(str(declared), classes)
+        raise FairauditError(f"no class '{declared}' to be positive (classes: {', '.join(classes[:12])}).{hint}")
+    positive_ = declared if declared is not None else default_positive(classes)
+    if positive_ is not None and positive_ not in classes:
+        classes = ordered({*classes, positive_})
+    return Naming(classes, positive_, names)
+
+
+def _of_score(truth: Sequence[str], declared: str | None) -> tuple[str, str]:
+    """(negative, positive) for predictions made from one score."""
+    if len(truth) > 2:
+        raise FairauditError(
+            f"a score and a threshold decide between two classes, but the labels have {len(truth)}: "
+            f"{', '.join(truth[:8])}; give --y-pred or --prob-prefix."
+        )
+    positive = declared if declared is not None else default_positive(truth)
+    if positive is None:
+        raise FairauditError(
+            f"which class does the score speak for? Say --positive NAME (classes: {', '.join(truth)})."
+        )
+    if positive not in truth and len(truth) == 2:
+        raise FairauditError(
+            f"no class '{positive}' to be positive (classes: {', '.join(truth)}).{did_you_mean(positive, truth)}"
+        )
+    others = [t for t in truth if t != positive]
+    return (others[0] if others else f"not {positive}"), positive
+
+
+def views(tally: Tally, names: Naming, settings: Settings) -> list[View]:
+    """The overall view, the view by class, then one for each attribute and intersection, in the order asked."""
+    attributes = list(tally.labels)
+    first = attributes[0]
+    whole = _view("overall", (), tally.labels[first], tally.scores.get(first), tally, names, settings)
+    by_class = View("class", whole.groups, whole.classes, whole.positive, whole.labels, None, settings)
+    rest = [_view(join(a), a, tally.labels[a], tally.scores.get(a), tally, names, settings) for a in attributes if a]
+    agreement = tally.description["agreement"]
+    if agreement:
+        check_agreement(agreement, names.classes, [g for v in rest for g in v.groups])
+    return [whole, by_class, *rest]
+
+
+def _view(
+    by: str, attributes: tuple[str, ...], labels: Cube, scores: Cube | None, tally: Tally, names: Naming,
+    settings: Settings,
+) -> View:  # fmt: skip
+    cube = _grouped(labels, attributes)
+    for axis in ("y_true", *(a for a in cube.axes if a.startswith("y_pred"))):
+        cube = cube.relabel(axis, names.names.__getitem__, also=names.classes)
+    scored = None if scores is None else _grouped(scores, attributes)
+    if scored is not None and "y_true" in scored.axes:
+        scored = scored.relabel("y_true", names.names.__getitem__, also=names.classes)
+    groups = cube.labels[0]
+    if scored is not None:
+        scored = scored.relabel("group", str, also=groups)
+    position = None if names.positive is None else names.classes.index(names.positive)
+    agreement = tally.description["agreement"]
+    return View(by, groups, names.classes, position, cube, scored, settings, agreement)
+
+
+def _grouped(cube: Cube, attributes: Sequence[str]) -> Cube:
+    """The cube with the attributes' axes made one axis `group` (one group `(all)` without attributes)."""
+    rest = [a for a in cube.axes if a in _OWN]
+    summed = cube.keep([*attributes, *rest])
+    size = len(attributes)
+    group = [
+        join_groups(summed.labels[i][c] for i, c in enumerate(row)) if size else ALL_ROWS
+        for row in summed.codes[:, :size].tolist()
+    ]
+    columns = [group]
+    for i in range(size, len(summed.axes)):
+        labels = summed.labels[i]
+        columns.append([labels[c] for c in summed.codes[:, i].tolist()])
+    grouped = cube_of(("group", *rest), columns, {m: v.tolist() for m, v in summed.measures.items()})
+    also = summed.labels[0] if size == 1 else ()
+    out = grouped.relabel("group", str, also=also)
+    for i, axis in enumerate(rest):
+        out = out.relabel(axis, str, also=summed.labels[size + i])
+    return out
+
+
+_OWN = ("y_true", "y_pred", "y_pred_before", "member", "bucket", "correct", "score_bin", "conf_bin")

@@ -1,0 +1,105 @@
+"""Rates of a group: ratios of counts. One line each; shapes (…, groups)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fairaudit.intervals import Shares
+from fairaudit.view import Counts, View, clustered, divide
+
+Array = np.ndarray[Any, Any]
+Pair = tuple[Array, Array]
+
+
+def _accuracy(c: Counts, _: int) -> Pair:
+    return c.correct.sum(axis=-1), c.total()
+
+
+def _selection_rate(c: Counts, p: int) -> Pair:
+    return c.predicted[..., p], c.total()
+
+
+def _tpr(c: Counts, p: int) -> Pair:
+    return c.correct[..., p], c.support[..., p]
+
+
+def _fnr(c: Counts, p: int) -> Pair:
+    return c.support[..., p] - c.correct[..., p], c.support[..., p]
+
+
+def _fpr(c: Counts, p: int) -> Pair:
+    return c.predicted[..., p] - c.correct[..., p], c.total() - c.support[..., p]
+
+
+def _tnr(c: Counts, p: int) -> Pair:
+    negatives = c.total() - c.support[..., p]
+    return negatives - (c.predicted[..., p] - c.correct[..., p]), negatives
+
+
+def _ppv(c: Counts, p: int) -> Pair:
+    return c.correct[..., p], c.predicted[..., p]
+
+
+def _npv(c: Counts, p: int) -> Pair:
+    rejected = c.total() - c.predicted[..., p]
+    return rejected - (c.support[..., p] - c.correct[..., p]), rejected
+
+
+#: name -> (numerator, denominator) of each group for the positive class.
+RATES: Mapping[str, Callable[[Counts, int], Pair]] = {
+    "accuracy": _accuracy,
+    "selection_rate": _selection_rate,
+    "tpr": _tpr,
+    "fpr": _fpr,
+    "tnr": _tnr,
+    "fnr": _fnr,
+    "ppv": _ppv,
+    "npv": _npv,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Family:
+    """One rate in every stratum, all (m,): estimates with their effective sizes, and the counts behind them.
+
+    `rows`: rows in the denominator. `evaluable`: positions with at least `min_events` of them.
+    """
+
+    shares: Shares
+    numerator: Array
+    denominator: Array
+    rows: Array
+    evaluable: Array
+
+
+def family(view: View, pair: Callable[[Counts], Pair]) -> Family:
+    """The family of a rate given as counts -> (numerator, denominator), strata flattened to (m,)."""
+    numerator, denominator = (a.ravel() for a in pair(view.counts))
+    rows = pair(view.rows)[1].ravel()
+    squares = pair(view.squares)[1].ravel()
+    value = divide(numerator, denominator)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.where(squares > 0, denominator**2 / squares, 0.0)
+    if view.without_bucket is None:
+        shares = Shares(value, size)
+    else:
+        left_n, left_d = (a.reshape(len(a), -1) for a in pair(view.without_bucket))
+        replicates = np.where(left_d > 0, divide(left_n, left_d), value)  # a stratum in one bucket does not vary
+        shares = clustered(value, replicates, size)
+    evaluable = np.flatnonzero((rows >= view.settings.min_events) & np.isfinite(value))
+    return Family(shares, numerator, denominator, rows, evaluable)
+
+
+def named(view: View, name: str) -> Family:
+    """The family of a rate of `RATES` over the view's groups. The view needs a positive class (but accuracy)."""
+    positive = view.positive if view.positive is not None else 0
+    return family(view, lambda c: RATES[name](c, positive))
+
+
+def recalls(view: View) -> Family:
+    """P(Ŷ = c | Y = c, group) over all cells, groups × classes flattened in that order."""
+    return family(view, lambda c: (c.correct, c.support))

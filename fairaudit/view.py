@@ -1,0 +1,165 @@
+"""What a metric sees: the counts of one attribute's groups, ready for arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from fairaudit.cube import Cube
+from fairaudit.intervals import Shares
+
+Array = np.ndarray[Any, Any]
+ALL_ROWS = "(all)"
+MAX_CORRELATED = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How numbers are judged. `min_events`: rows a denominator needs to enter a min, max or gap; `min_n`: rows
+    under which a group is called small; `level`: of every interval; `seed`: of every draw."""
+
+    level: float = 0.95
+    min_events: int = 10
+    min_n: int = 30
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Counts:
+    """Three marginals of the confusion table of each group; every rate is made of them.
+
+    Each is (…, groups, classes): `support` rows with y_true = c, `predicted` rows with y_pred = c, `correct`
+    rows with both. Leading axes (buckets) broadcast.
+    """
+
+    support: Array
+    correct: Array
+    predicted: Array
+
+    def total(self) -> Array:
+        """Rows of each group, (…, groups)."""
+        out: Array = self.support.sum(axis=-1)
+        return out
+
+    def minus(self, part: Counts) -> Counts:
+        """These counts without a part of them, as a jackknife needs."""
+        return Counts(self.support - part.support, self.correct - part.correct, self.predicted - part.predicted)
+
+    def rest(self) -> Counts:
+        """For each group, the counts of all the other groups together."""
+        return Counts(*(a.sum(axis=-2, keepdims=True) - a for a in (self.support, self.correct, self.predicted)))
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The tables of one attribute (or of all rows): the only argument of every metric.
+
+    `by`: `overall`, `class`, or the attribute's name. `groups`: its groups (one, `(all)`, without attribute).
+    `labels`: cube (group, y_true, y_pred[, member][, bucket]) with one class axis order for both. `scores`:
+    cube (group, y_true or correct, score_bin, conf_bin[, bucket]) or None. `positive`: position in `classes`.
+    """
+
+    by: str
+    groups: tuple[str, ...]
+    classes: tuple[str, ...]
+    positive: int | None
+    labels: Cube
+    scores: Cube | None
+    settings: Settings
+    agreement: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def binary(self) -> bool:
+        """Two classes with a positive one (one class seen counts, when its positive is known)."""
+        return self.positive is not None and len(self.classes) <= 2
+
+    @property
+    def mass_name(self) -> str:
+        """The measure that counts rows: weights where there are any."""
+        return "w" if "w" in self.labels.measures else "count"
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Weighted counts, (groups, classes)."""
+        return self._counts(self.labels.real(self.mass_name))
+
+    @cached_property
+    def rows(self) -> Counts:
+        """Row counts, whatever the weights."""
+        return self._counts(self.labels.real("count"))
+
+    @cached_property
+    def squares(self) -> Counts:
+        """Sums of squared weights (row counts where there are none): Kish's sizes come from them."""
+        return self._counts(self.labels.real("w2")) if "w2" in self.labels.measures else self.rows
+
+    @cached_property
+    def without_bucket(self) -> Counts | None:
+        """(buckets, groups, classes): the counts with one bucket of clusters left out; None if not clustered."""
+        if "bucket" not in self.labels.axes:
+            return None
+        return self.counts.minus(self._counts(self.labels.real(self.mass_name), buckets=True))
+
+    def _counts(self, mass: Array, buckets: bool = False) -> Counts:
+        codes = self.labels.codes
+        g, y, p = (codes[:, self.labels.axis(a)] for a in ("group", "y_true", "y_pred"))
+        shape: tuple[int, ...] = (len(self.groups), len(self.classes))
+        if buckets:
+            at = self.labels.axis("bucket")
+            shape = (len(self.labels.labels[at]), *shape)
+            g = codes[:, at] * len(self.groups) + g
+        hit = y == p
+        return Counts(
+            _grid(g, y, mass, shape), _grid(g[hit], y[hit], mass[hit], shape), _grid(g, p, mass, shape)
+        )
+
+    def confusion(self, measure: str) -> tuple[Array, Array, Array, Array]:
+        """The non-empty (group, y_true, y_pred) cells and a measure on them, four (cells,) arrays."""
+        cube = self.labels.keep(("group", "y_true", "y_pred"))
+        return cube.codes[:, 0], cube.codes[:, 1], cube.codes[:, 2], cube.real(measure)
+
+
+def _grid(first: Array, second: Array, mass: Array, shape: Sequence[int]) -> Array:
+    flat = first * shape[-1] + second
+    return np.bincount(flat, weights=mass, minlength=int(np.prod(shape))).reshape(shape)
+
+
+def divide(numerator: Array, denominator: Array) -> Array:
+    """A rate, NaN where there is no denominator, clipped to [0, 1] against rounding."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.clip(np.where(denominator > 0, numerator / denominator, np.nan), 0.0, 1.0)
+
+
+def jackknife(replicates: Array) -> Array:
+    """Covariance (m, m) of estimates from delete-a-bucket replicates (buckets, m)."""
+    buckets = len(replicates)
+    centred = replicates - replicates.mean(axis=0)
+    out: Array = (buckets - 1) / buckets * centred.T @ centred
+    return out
+
+
+def clustered(value: Array, replicates: Array, at_most: Array) -> Shares:
+    """Shares whose sizes and correlations come from a jackknife over buckets of clusters.
+
+    size = p(1 − p)/V. Where V is 0 (no variation seen, p at 0 or 1), the number of buckets, at most the rows:
+    clusters, not rows, are then what was observed.
+    """
+    replicates = np.nan_to_num(replicates)
+    buckets = len(replicates)
+    var = (buckets - 1) * replicates.var(axis=0)
+    bounded = np.minimum(at_most, len(replicates))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        size = np.where(var > 0, value * (1 - value) / var, bounded)
+    size = np.where(size > 0, size, bounded)
+    df = max(buckets - 1.0, 1.0)
+    if len(value) > MAX_CORRELATED:  # the matrix would not fit, and only single intervals are asked of so many
+        return Shares(value, size, None, df)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        corr = jackknife(replicates) / np.sqrt(np.outer(var, var))
+    corr = np.where(np.isfinite(corr), corr, 0.0)
+    np.fill_diagonal(corr, 1.0)
+    return Shares(value, size, corr, df)
