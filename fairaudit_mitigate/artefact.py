@@ -1,0 +1,93 @@
+"""The saved artefact is the product: what is written, read back, and checked against what was trained."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from fairaudit.errors import FairauditError
+from fairaudit_mitigate.classifier import Classifier, quiet
+
+ADAPTER, MODEL, MERGED = "adapter", "model", "merged"
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Yield a temporary folder beside `out`, moved there at the end; removed, with all in it, on any failure.
+
+    Raises FairauditError where `out` exists or cannot be written.
+    """
+    if out.exists() or out.is_symlink():
+        raise FairauditError(f"the output '{out}' exists; choose another --out or remove it.")
+    temporary: Path | None = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
+        temporary.chmod(0o755)
+        yield temporary
+        temporary.rename(out)
+    except OSError as error:
+        raise FairauditError(
+            f"cannot write '{out}': {error.strerror or error}; choose another place."
+        ) from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def save(model: Any, classifier: Classifier, folder: Path) -> Path:
+    """Write `adapter/` (PEFT) or `model/` (transformers), each with its preprocessing; returns that folder.
+
+    An adapter folder also holds the config with the class names, so that it predicts with nothing but its
+    base.
+    """
+    from peft import PeftModel
+
+    is_adapter = isinstance(model, PeftModel)
+    place = folder / (ADAPTER if is_adapter else MODEL)
+    inner = model.get_base_model() if is_adapter else model
+    with quiet():
+        if is_adapter:
+            base = Path(classifier.base)
+            model.peft_config["default"].base_model_name_or_path = (
+                str(base.resolve()) if base.is_dir() else classifier.base
+            )
+            model.save_pretrained(place, save_embedding_layers=False)
+            (place / "README.md").unlink(
+                missing_ok=True
+            )  # PEFT's empty form; what happened stands in the manifest
+            inner.config.architectures = [type(inner).__name__]
+            inner.config.save_pretrained(place)
+        else:
+            inner.save_pretrained(place)
+        classifier.preprocessor.save(place)
+    return place
+
+
+def save_merged(classifier: Classifier, folder: Path) -> Path:
+    """Write `merged/`, the adapter folded into its base: a plain transformers folder. Uses the model up."""
+    place = folder / MERGED
+    with quiet():
+        classifier.model.merge_and_unload().save_pretrained(place)
+        classifier.preprocessor.save(place)
+    return place
+
+
+def check_same(trained: Tensor, reloaded: Tensor, where: Path) -> float:
+    """The largest difference of the logits. Raises FairauditError where it is more than rounding.
+
+    Tolerance: 1e-4 of the largest logit, a thousand float32 roundings.
+    """
+    worst = float((trained - reloaded).abs().max())
+    if not worst <= 1e-4 * max(1.0, float(trained.abs().max())):
+        raise FairauditError(
+            f"the saved {where.name} does not reproduce the trained model (logits differ by {worst:.3g}); "
+            "nothing was written, please report this."
+        )
+    return worst

@@ -1,0 +1,233 @@
+"""A classifier as one value: the model, its preprocessing and the names of its outputs; how it is loaded.
+
+Weights are read from safetensors only and no code of a checkpoint is ever run.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fairaudit.errors import FairauditError
+from fairaudit_mitigate.adapter import head_names
+from fairaudit_mitigate.inputs import Preprocessor
+from fairaudit_mitigate.preprocess import image_preprocessor, text_preprocessor
+from fairaudit_mitigate.voice import Say, silent
+
+ADAPTER_CONFIG = "adapter_config.json"
+_HEADS = {"image": "ForImageClassification", "text": "ForSequenceClassification"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classifier:
+    """`labels[k]` names output k. `fresh_head`: the head has random weights, the checkpoint had none.
+
+    `fresh_modules` are other modules the checkpoint lacks (a pooler), to be trained like the head. `source`
+    is what the user named; `base` differs from it where `source` is an adapter.
+    """
+
+    model: Any
+    preprocessor: Preprocessor
+    labels: tuple[str, ...]
+    fresh_head: bool
+    source: str
+    base: str
+    fresh_modules: tuple[str, ...] = ()
+
+    @property
+    def is_adapter(self) -> bool:
+        """Whether the model is a PEFT adapter on its base."""
+        return self.source != self.base
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """How to load. `new_labels`: the classes of a fresh head, where the checkpoint has none or on `new_head`."""
+
+    kind: str
+    new_labels: tuple[str, ...] = ()
+    new_head: bool = False
+    image_size: int | None = None
+    base: str | None = None
+
+
+def load(source: str | Path, request: Request, say: Say = silent) -> Classifier:
+    """Load a transformers folder, a hub id or a PEFT adapter folder, in float32, in evaluation mode.
+
+    Raises FairauditError: no such folder, no config, weights that are not safetensors or do not fit, a
+    model type without a classifier of that kind, no head where `request.new_labels` is empty.
+    """
+    name = str(source)
+    _check_folder(name)
+    adapter = Path(name) if (Path(name) / ADAPTER_CONFIG).is_file() else None
+    base = name if adapter is None else request.base or _base_of(adapter)
+    config = _config(str(adapter) if adapter and (adapter / "config.json").is_file() else base)
+    model, fresh, modules = _model(base, config, request, adapter is not None)
+    if adapter is not None:
+        model = _with_adapter(model, adapter)
+        fresh = False
+    labels = _output_names(model.config, request.new_labels if fresh else ())
+    build = text_preprocessor if request.kind == "text" else image_preprocessor
+    with quiet():
+        preprocessor = build(name if adapter is None else str(adapter), base, model, request.image_size, say)
+    model.eval()
+    if fresh:
+        say(f"'{name}' has no trained head for these classes: a fresh one of {len(labels)} outputs is added.")
+    return Classifier(model, preprocessor, labels, fresh, name, base, modules)
+
+
+def _check_folder(name: str) -> None:
+    path = Path(name)
+    if path.is_dir():
+        if not any((path / f).is_file() for f in ("config.json", ADAPTER_CONFIG)):
+            raise FairauditError(
+                f"the model folder '{name}' has no config.json; name a transformers or adapter folder."
+            )
+    elif path.exists():
+        raise FairauditError(
+            f"the model '{name}' is a file; name a transformers folder, an adapter folder or a hub id."
+        )
+    elif name.count("/") > 1 or name.startswith((".", "/", "~")) or name.endswith("/"):
+        raise FairauditError(f"no model folder '{name}'; check the path.")
+
+
+def _base_of(adapter: Path) -> str:
+    """The base an adapter names: as it stands, or relative to the adapter's own folder."""
+    stored = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("base_model_name_or_path")
+    if not stored:
+        raise FairauditError(f"the adapter '{adapter}' does not name its base model; name it with --base.")
+    beside = adapter / stored
+    if not Path(stored).is_dir() and beside.is_dir():
+        return str(beside)
+    if Path(stored).is_absolute() and not Path(stored).is_dir():
+        raise FairauditError(
+            f"the base model '{stored}' of the adapter '{adapter}' is gone; name it with --base."
+        )
+    return str(stored)
+
+
+def _config(source: str) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(source, trust_remote_code=False)
+    except (OSError, ValueError, KeyError) as error:
+        raise FairauditError(
+            f"the model '{source}' has no usable configuration: {_first_line(error)}"
+        ) from error
+
+
+def _model(
+    base: str, config: Any, request: Request, under_adapter: bool
+) -> tuple[Any, bool, tuple[str, ...]]:
+    """The model with a head, whether that head is fresh, and other modules that are."""
+    ending = _HEADS[request.kind]
+    has_head = any(str(a).endswith(ending) for a in config.architectures or ())
+    fresh = (not has_head or request.new_head) and not under_adapter
+    if fresh:
+        if not request.new_labels:
+            raise FairauditError(
+                f"the model '{base}' is a backbone ({', '.join(config.architectures or ['unknown'])}) "
+                "without a classification head; train one with `fairaudit mitigate` first."
+            )
+        config.id2label = dict(enumerate(request.new_labels))
+        config.label2id = {label: k for k, label in config.id2label.items()}
+    model, info = _from_pretrained(base, config, request.kind)
+    heads = head_names(model)
+    foreign = [k for k in info["missing_keys"] if not _in_head(k, heads)]
+    if foreign or (not fresh and not under_adapter and (info["missing_keys"] or info["mismatched_keys"])):
+        lost = sorted(foreign or [*info["missing_keys"], *(k[0] for k in info["mismatched_keys"])])
+        raise FairauditError(
+            f"the weights of '{base}' lack {len(lost)} tensors of its model (first: {lost[0]})."
+        )
+    if request.new_head and has_head:
+        for head in heads:
+            model.get_submodule(head).apply(model._init_weights)
+    return (
+        model,
+        fresh,
+        tuple(
+            sorted({k.rsplit(".pooler.", 1)[0] + ".pooler" for k in info["missing_keys"] if ".pooler." in k})
+        ),
+    )
+
+
+def _in_head(key: str, heads: Sequence[str]) -> bool:
+    """Also the pooler: encoders saved without one get a fresh one, which is trained like the head."""
+    return key.split(".", 1)[0] in heads or ".pooler." in key
+
+
+def _from_pretrained(base: str, config: Any, kind: str) -> tuple[Any, dict[str, Any]]:
+    import torch
+    from transformers import AutoModelForImageClassification, AutoModelForSequenceClassification
+
+    loader = AutoModelForImageClassification if kind == "image" else AutoModelForSequenceClassification
+    if type(config) not in loader._model_mapping:
+        raise FairauditError(
+            f"a model of type '{config.model_type}' cannot classify {kind}s; choose another model."
+        )
+    try:
+        with quiet():
+            model, info = loader.from_pretrained(
+                base, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False,
+                output_loading_info=True, ignore_mismatched_sizes=True,
+            )  # fmt: skip
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise FairauditError(
+            f"the weights of '{base}' cannot be loaded (safetensors only): {_first_line(error)}"
+        ) from error
+    return model, info
+
+
+def _with_adapter(model: Any, folder: Path) -> Any:
+    from peft import PeftModel
+
+    try:
+        with quiet():
+            return PeftModel.from_pretrained(model, str(folder))
+    except (OSError, ValueError, RuntimeError) as error:
+        raise FairauditError(
+            f"the adapter '{folder}' does not fit its base model: {_first_line(error)}"
+        ) from error
+
+
+def _output_names(config: Any, new: Sequence[str]) -> tuple[str, ...]:
+    """The names of the outputs; a bare number where the checkpoint only has the placeholder LABEL_k."""
+    if new:
+        return tuple(new)
+    names = tuple(str(config.id2label[k]) for k in range(config.num_labels))
+    return (
+        tuple(str(k) for k in range(len(names)))
+        if names == tuple(f"LABEL_{k}" for k in range(len(names)))
+        else names
+    )
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without transformers' loading report and bars: what matters of them is said in one sentence of ours."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter(
+                "ignore", FutureWarning
+            )  # transformers' and PEFT's, about each other's names
+            yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    text = (str(error) or type(error).__name__).strip().splitlines()[0]
+    return text if text.endswith(".") else text + "."

@@ -1,0 +1,163 @@
+"""One training run: settings and rows in, the model at its best validation step out."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from fairaudit.errors import FairauditError
+from fairaudit_mitigate.adapter import Adaptation, add_adapter, train_everything
+from fairaudit_mitigate.classifier import Classifier, quiet
+from fairaudit_mitigate.data import TRAIN, VALIDATION, Rows
+from fairaudit_mitigate.device import pick_device, pick_dtype
+from fairaudit_mitigate.groups import CELL, CLASS, Groups, group_rows
+from fairaudit_mitigate.inputs import Encoded
+from fairaudit_mitigate.predictions import Hardware, table_of, target_ids
+from fairaudit_mitigate.selection import Selector
+from fairaudit_mitigate.settings import Settings
+from fairaudit_mitigate.train import Best, FairnessTrainer, KeepBest, ShowProgress, restore
+from fairaudit_mitigate.voice import Voice
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fitted:
+    """The model as it was at `best.step`, what was trained of it, and one record a step in `history`."""
+
+    model: Any
+    adaptation: Adaptation
+    groups: Groups
+    best: Best
+    history: tuple[dict[str, object], ...]
+
+
+def training_groups(rows: Rows, settings: Settings) -> Groups:
+    """The groups of the training rows. Raises FairauditError where a method that compares them has one."""
+    groups = group_rows(settings.groups or (CELL if rows.sensitive else CLASS), rows.y_true, rows.sensitive)
+    if settings.spec.compares_groups and len(groups.names) < 2:
+        held = groups.names[0] if groups.names else "none"
+        raise FairauditError(
+            f"{settings.method} compares groups and the train rows have one ({held}); choose other --groups."
+        )
+    return groups
+
+
+def fit(classifier: Classifier, rows: Rows, settings: Settings, hardware: Hardware, voice: Voice) -> Fitted:
+    """Train on the train rows, keep the step that is best on the val rows. The classifier's model is changed.
+
+    Raises FairauditError as the parts do, and where the loss stops being finite.
+    """
+    train, val = rows.of_split(TRAIN), rows.of_split(VALIDATION)
+    groups = training_groups(train, settings)
+    if settings.spec.adapts:
+        model, adaptation = add_adapter(
+            classifier.model,
+            settings.rank,
+            settings.alpha,
+            settings.dropout,
+            settings.targets,
+            classifier.fresh_modules,
+        )
+    else:
+        model, adaptation = classifier.model, train_everything(classifier.model)
+    voice.say(f"{settings.method}: {adaptation}.")
+    selector = _selector(classifier, val, settings)
+    history: list[dict[str, object]] = []
+    keeper = KeepBest(selector.score, history)
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = FairnessTrainer(
+            model=model,
+            args=_arguments(settings, hardware, scratch),
+            train_dataset=_encoded(classifier, train, groups),
+            eval_dataset=_encoded(classifier, val, None),
+            data_collator=classifier.preprocessor.collate,
+            compute_metrics=lambda found: selector.metrics(found.predictions),
+            objective=settings.spec.objective(len(groups.names), settings.penalty, settings.reduction),
+            group_names=groups.names,
+            callbacks=[keeper, ShowProgress(voice, f"train {settings.method}")],
+        )
+        trainer.history = history
+        _run(trainer)
+    if keeper.best.state is None:
+        raise FairauditError("training ended before its first evaluation; give it more steps.")
+    restore(model, keeper.best.state)
+    _say_best(keeper.best, history, settings, voice)
+    return Fitted(model, adaptation, groups, keeper.best, tuple(history))
+
+
+def _run(trainer: FairnessTrainer) -> None:
+    from transformers.trainer_callback import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)  # stdout is for results
+    with quiet(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*pin_memory.*")
+        trainer.evaluate()
+        trainer.train()
+
+
+def _encoded(classifier: Classifier, rows: Rows, groups: Groups | None) -> Encoded:
+    targets = target_ids(rows.y_true, classifier.labels, str(rows.source))
+    return Encoded(
+        rows.inputs, rows.ids, classifier.preprocessor, targets, groups.ids.tolist() if groups else None
+    )
+
+
+def _selector(classifier: Classifier, val: Rows, settings: Settings) -> Selector:
+    from fairaudit_mitigate.reaudit import better_direction
+
+    targets = target_ids(val.y_true, classifier.labels, str(val.source))
+    return Selector(
+        rows=val,
+        targets=np.array(targets, dtype=np.int64),
+        metric=settings.select,
+        better=better_direction(settings.select),
+        table=lambda logits: table_of(val, classifier.labels, targets, torch.from_numpy(logits)),
+    )
+
+
+def _arguments(settings: Settings, hardware: Hardware, scratch: str) -> Any:
+    from transformers import TrainingArguments
+
+    device = pick_device(hardware.device)
+    return TrainingArguments(
+        output_dir=scratch,
+        num_train_epochs=settings.epochs,
+        max_steps=settings.max_steps or -1,
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=hardware.batch_size,
+        gradient_accumulation_steps=settings.accumulate,
+        learning_rate=settings.rate,
+        weight_decay=settings.weight_decay,
+        warmup_steps=settings.warmup,
+        seed=settings.seed,
+        eval_strategy="epoch",
+        save_strategy="no",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        report_to="none",
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        label_names=["labels"],
+        use_cpu=device.type == "cpu",
+        bf16=pick_dtype(hardware.dtype, device) == torch.bfloat16,
+        dataloader_pin_memory=device.type == "cuda",
+    )
+
+
+def _say_best(best: Best, history: list[dict[str, object]], settings: Settings, voice: Voice) -> None:
+    """Which step was kept, and whether it is better than the model before training."""
+    score = (best.metrics or {}).get(settings.select, math.nan)
+    voice.say(f"best step on validation: {best.step} ({settings.select} {score:.3f}).")
+    if math.isnan(score):
+        voice.say(
+            f"{settings.select} is undefined on validation (too few rows a cell): accuracy chose the step."
+        )
+    start = next((h["validation"] for h in history if h["step"] == 0 and "validation" in h), None)
+    before = start.get(settings.select, math.nan) if isinstance(start, dict) else math.nan
+    if best.key[0] < before * (1 if best.key[0] == score else -1):
+        voice.say(f"no step beats the model before training on validation ({settings.select} {before:.3f}).")

@@ -1,0 +1,82 @@
+"""Who is compared with whom during training: one group id per row.
+
+A group is a class, a value of a sensitive attribute (or of several crossed), or a cell, that is a class
+crossed with them. Rows whose attribute is missing have id -1: they count in the mean loss, not in the
+penalty (DESIGN §5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fairaudit.errors import FairauditError, did_you_mean
+from fairaudit.labels import ordered
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+CLASS = "class"
+CELL = "cell"
+MISSING_ID = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Groups:
+    """`ids[i]` in [0, len(names)) or -1 where the group of row i is missing; `names` in label order."""
+
+    ids: npt.NDArray[np.int64]
+    names: tuple[str, ...]
+
+    def counts(self) -> dict[str, int]:
+        """Rows in each group, in the order of `names`; rows without a group are not counted."""
+        found = np.bincount(self.ids[self.ids >= 0], minlength=len(self.names))
+        return dict(zip(self.names, found.tolist(), strict=True))
+
+
+def group_rows(kind: str, y_true: Sequence[str], attributes: Mapping[str, Sequence[str | None]]) -> Groups:
+    """The groups of the rows: `kind` is `class`, `cell`, or attribute names joined by `&`.
+
+    `cell` crosses the class with every attribute given. Only groups that hold a row get an id.
+    Raises FairauditError for an unknown attribute, or `cell` without an attribute.
+
+    >>> group_rows("cell", ["0", "1", "1"], {"sex": ["F", "M", None]}).ids.tolist()
+    [0, 1, -1]
+    """
+    columns = _columns(kind, y_true, attributes)
+    keys = [
+        None if any(v is None for v in values) else tuple(str(v) for v in values)
+        for values in zip(*columns.values(), strict=True)
+    ]
+    ranks = [{v: i for i, v in enumerate(ordered([v for v in c if v is not None]))} for c in columns.values()]
+    present = sorted(
+        {k for k in keys if k is not None}, key=lambda k: [r[v] for r, v in zip(ranks, k, strict=True)]
+    )
+    ids = {k: i for i, k in enumerate(present)}
+    names = tuple(" & ".join(f"{c}={v}" for c, v in zip(columns, k, strict=True)) for k in present)
+    return Groups(np.array([MISSING_ID if k is None else ids[k] for k in keys], dtype=np.int64), names)
+
+
+def _columns(
+    kind: str, y_true: Sequence[str], attributes: Mapping[str, Sequence[str | None]]
+) -> dict[str, Sequence[str | None]]:
+    if kind == CLASS:
+        return {CLASS: y_true}
+    if kind == CELL:
+        if not attributes:
+            raise FairauditError(
+                "groups 'cell' cross the class with a sensitive attribute; name one with -s."
+            )
+        return {CLASS: y_true, **attributes}
+    wanted = [name.strip() for name in kind.split("&")]
+    for name in wanted:
+        if name not in attributes:
+            known = [CLASS, CELL, *attributes]
+            raise FairauditError(
+                f"no groups '{name}' (known: {', '.join(known)}); name a sensitive attribute with -s first."
+                f"{did_you_mean(name, known)}"
+            )
+    return {name: attributes[name] for name in wanted}

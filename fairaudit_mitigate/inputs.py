@@ -1,0 +1,111 @@
+"""From the inputs of the rows to tensors: image decoding, the model's own preprocessing, batches.
+
+Images are decoded when first asked for and the finished tensors are kept up to a bounded size (1 GiB by
+default), first come, first kept. Training visits the rows in a new random order each epoch, so evicting
+anything would only trade one row for another: what fits is decoded once, the rest each time, and nothing
+has to be encoded before the first step. No augmentation: the same row gives the same tensor every time.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from fairaudit.errors import FairauditError
+
+CACHE_BYTES = 2**30
+LABELS, GROUPS = "labels", "groups"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Preprocessor:
+    """The image processor or tokenizer of a model. `extra` is passed to the model with every batch."""
+
+    kind: str
+    processor: Any
+    max_length: int = 512
+    extra: tuple[tuple[str, object], ...] = ()
+
+    def encode(self, value: bytes | Path | str, name: str) -> dict[str, Any]:
+        """One row: `pixel_values` [channels, height, width], or token ids. Errors call the row `name`."""
+        if self.kind == "text":
+            return dict(self.processor(str(value), truncation=True, max_length=self.max_length))
+        image = decode(value, name)
+        return {"pixel_values": self.processor(images=image, return_tensors="pt")["pixel_values"][0]}
+
+    def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """A batch: images stacked, texts padded to the longest; labels and groups as int64 tensors."""
+        plain = {k: torch.tensor([item[k] for item in items]) for k in (LABELS, GROUPS) if k in items[0]}
+        if self.kind == "text":
+            rows = [{k: v for k, v in item.items() if k not in plain} for item in items]
+            batch = dict(self.processor.pad(rows, return_tensors="pt"))
+        else:
+            batch = {"pixel_values": torch.stack([item["pixel_values"] for item in items])}
+        return {**batch, **plain, **dict(self.extra)}
+
+    def save(self, folder: Path) -> None:
+        """Write the processor's own files, so that the folder predicts as it was trained."""
+        self.processor.save_pretrained(folder)
+
+
+def decode(value: bytes | Path | str, name: str) -> Image.Image:
+    """The image as RGB. Raises FairauditError that names the row where it does not decode."""
+    if isinstance(value, str):
+        raise TypeError("an image is bytes or a path")
+    try:
+        with Image.open(io.BytesIO(value) if isinstance(value, bytes) else value) as image:
+            return image.convert("RGB")
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        reason = "not an image" if isinstance(error, UnidentifiedImageError) else str(error).rstrip(".")
+        raise FairauditError(
+            f"the image of row '{name}' does not decode: {reason}; replace it or drop the row."
+        ) from error
+
+
+class Encoded(Dataset[dict[str, Any]]):
+    """Rows as model inputs, with labels and group ids; finished tensors are kept while they fit."""
+
+    def __init__(
+        self,
+        inputs: Sequence[bytes | Path | str],
+        names: Sequence[str],
+        preprocessor: Preprocessor,
+        labels: Sequence[int],
+        groups: Sequence[int] | None = None,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self._inputs, self._names, self._preprocessor = inputs, names, preprocessor
+        self._labels, self._groups = labels, groups
+        self._room = cache_bytes
+        self._kept: dict[int, dict[str, Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        item = {**self._encoded(index), LABELS: self._labels[index]}
+        return item if self._groups is None else {**item, GROUPS: self._groups[index]}
+
+    def _encoded(self, index: int) -> dict[str, Any]:
+        if index in self._kept:
+            return self._kept[index]
+        encoded = self._preprocessor.encode(self._inputs[index], self._names[index])
+        size = sum(_size(v) for v in encoded.values())
+        if size <= self._room:
+            self._kept[index] = encoded
+            self._room -= size
+        return encoded
+
+
+def _size(value: object) -> int:
+    if isinstance(value, Tensor):
+        return value.numel() * value.element_size()
+    return 28 * len(value) if isinstance(value, Sequence) else 0

@@ -1,0 +1,67 @@
+"""The manifest of a mitigation: what went in, with which versions, so that it can be done again."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from collections.abc import Iterable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from fairaudit import __version__
+from fairaudit_mitigate.data import Rows
+
+SCHEMA = "fairaudit.mitigation"
+_PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors", "pillow", "numpy", "pyarrow")
+
+
+def build_manifest(
+    arguments: Mapping[str, object], rows: Rows, model: str, results: Mapping[str, object]
+) -> dict[str, object]:
+    """Arguments, versions, checksums of the inputs, and the results of the run, ready for JSON."""
+    return {
+        "schema": SCHEMA,
+        "schema_version": "1.0",
+        "arguments": dict(arguments),
+        "inputs": {"data": data_checksums(rows), "model": model_checksums(model)},
+        "results": dict(results),
+        "versions": {"fairaudit": __version__, "python": platform.python_version(), **_versions()},
+        "platform": platform.platform(),
+    }
+
+
+def data_checksums(rows: Rows) -> dict[str, object]:
+    """SHA-256 of the table, and of the list of image files with their sizes (their content may be large)."""
+    images = [p for p in rows.inputs if isinstance(p, Path)]
+    found: dict[str, object] = {p.name: sha256(p) for p in rows.files}
+    if images:
+        listing = "\n".join(f"{p.name}\t{p.stat().st_size}" for p in sorted(set(images)))
+        found["images"] = {
+            "files": len(set(images)),
+            "names_and_sizes_sha256": hashlib.sha256(listing.encode()).hexdigest(),
+        }
+    return found
+
+
+def model_checksums(model: str) -> dict[str, str]:
+    """SHA-256 of the files of a model folder; empty for a hub id, whose name stands in the arguments."""
+    folder = Path(model)
+    return {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.is_file()} if folder.is_dir() else {}
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file, read in pieces."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    return dict(_known(_PACKAGES))
+
+
+def _known(names: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for name in names:
+        try:
+            yield name, version(name)
+        except PackageNotFoundError:
+            continue

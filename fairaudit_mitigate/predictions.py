@@ -1,0 +1,167 @@
+"""Predictions: from a classifier and rows to the table that `fairaudit report` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from fairaudit.errors import FairauditError
+from fairaudit.labels import is_number
+from fairaudit.store import replacing
+from fairaudit_mitigate.classifier import Classifier, Request, load
+from fairaudit_mitigate.data import Columns, Rows, read_rows
+from fairaudit_mitigate.device import AUTO, mixed, pick_device, pick_dtype
+from fairaudit_mitigate.inputs import LABELS, Encoded, Preprocessor
+from fairaudit_mitigate.voice import SILENT, Voice
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """Where and how the forward passes run."""
+
+    batch_size: int = 64
+    device: str = AUTO
+    dtype: str = AUTO
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise FairauditError(f"the batch size is 1 or more, not {self.batch_size}.")
+
+
+def predict(
+    model: str | Path,
+    data: str | Path,
+    *,
+    out: str | Path | None = None,
+    split: str = ALL,
+    sensitive: Iterable[str] = (),
+    columns: Columns | None = None,
+    hardware: Hardware | None = None,
+    image_size: int | None = None,
+    base: str | None = None,
+    voice: Voice = SILENT,
+) -> pandas.DataFrame:
+    """Predict every row of `data`, or of one split; the table is also written to `out` (Parquet) if given.
+
+    `model`: transformers folder, hub id or PEFT adapter folder. Columns: see `table_of`. Raises
+    FairauditError as `read_rows` and `load` do, and where the labels of the data are not those of the
+    model.
+    """
+    rows = read_rows(data, columns, sensitive)
+    rows = rows if split == ALL else rows.of_split(split)
+    classifier = load(model, Request(rows.kind, image_size=image_size, base=base), voice.say)
+    table = predictions_of(classifier, rows, hardware or Hardware(), voice)
+    if out is not None:
+        write_predictions(table, out)
+    frame: pandas.DataFrame = table.to_pandas()
+    return frame
+
+
+def predictions_of(
+    classifier: Classifier, rows: Rows, hardware: Hardware, voice: Voice = SILENT
+) -> pyarrow.Table:
+    """The predictions table of these rows."""
+    targets = target_ids(rows.y_true, classifier.labels, str(rows.source))
+    data = Encoded(rows.inputs, rows.ids, classifier.preprocessor, targets, cache_bytes=0)
+    logits = logits_of(classifier.model, data, classifier.preprocessor, hardware, voice)
+    return table_of(rows, classifier.labels, targets, logits)
+
+
+def target_ids(y_true: Sequence[str], labels: Sequence[str], source: str) -> list[int]:
+    """The output index of each label: by name, else by number where every label is an index of an output.
+
+    Raises FairauditError where neither reading covers every label.
+    """
+    names = {label: k for k, label in enumerate(labels)}
+    found = set(y_true)
+    if not found <= set(names):
+        if not all(is_number(v) and v.isdecimal() and int(v) < len(labels) for v in found):
+            strange = ", ".join(sorted(found - set(names))[:5])
+            raise FairauditError(
+                f"'{source}' has labels the model does not know ({strange}); it knows {_some(labels)}. "
+                "Choose another label column, or give `mitigate` --new-head."
+            )
+        names = {str(k): k for k in range(len(labels))}
+    return [names[v] for v in y_true]
+
+
+def logits_of(
+    model: Any,
+    data: Encoded,
+    preprocessor: Preprocessor,
+    hardware: Hardware,
+    voice: Voice = SILENT,
+    task: str = "predict",
+) -> Tensor:
+    """The outputs for every row, [rows, classes], float32 on the CPU; leaves the model in eval mode."""
+    device = pick_device(hardware.device)
+    dtype = pick_dtype(hardware.dtype, device)
+    model.to(device).eval()
+    parts = []
+    loader = DataLoader(data, batch_size=hardware.batch_size, collate_fn=preprocessor.collate)
+    with torch.inference_mode(), mixed(device, dtype):
+        for done, batch in enumerate(loader, start=1):
+            batch.pop(LABELS)
+            on_device = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in batch.items()}
+            parts.append(model(**on_device).logits.float().cpu())
+            voice.progress(task, done, len(loader))
+    return torch.cat(parts)
+
+
+def table_of(rows: Rows, labels: Sequence[str], targets: Sequence[int], logits: Tensor) -> pyarrow.Table:
+    """The predictions as a table, in the columns that a report detects.
+
+    `id`, `split`, `y_true`, `y_pred`, `prob_<label>`, `loss` (natural log), sensitive columns, cluster. Probabilities and losses are computed in float64 from the logits. Raises FairauditError where a
+    sensitive column has the name of one of these.
+    """
+    import pyarrow
+
+    scores = logits.double().log_softmax(dim=1)
+    wanted = torch.tensor(targets, dtype=torch.int64)
+    text = pyarrow.string()
+    columns: dict[str, Any] = {"id": pyarrow.array(rows.ids, text)}
+    if rows.splits is not None:
+        columns["split"] = pyarrow.array(rows.splits, text)
+    columns["y_true"] = pyarrow.array([labels[k] for k in targets], text)
+    columns["y_pred"] = pyarrow.array([labels[k] for k in scores.argmax(dim=1).tolist()], text)
+    for k, label in enumerate(labels):
+        columns[f"prob_{label}"] = pyarrow.array(scores[:, k].exp().numpy())
+    columns["loss"] = pyarrow.array((-scores.gather(1, wanted[:, None])[:, 0]).numpy())
+    extra = dict(rows.sensitive)
+    if rows.cluster is not None:
+        extra[rows.cluster[0]] = rows.cluster[1]
+    for name, values in extra.items():
+        if name in columns and name not in ("id", "split"):
+            raise FairauditError(
+                f"the column '{name}' has the name of a column of the predictions; rename it in the data."
+            )
+        columns.setdefault(name, pyarrow.array(values, text))
+    return pyarrow.table(columns)
+
+
+def write_predictions(table: pyarrow.Table, path: str | Path) -> None:
+    """Write the table as Parquet (zstd), whole or not at all. Raises FairauditError for another ending."""
+    import pyarrow.parquet
+
+    if Path(path).suffix not in (".parquet", ".pq"):
+        raise FairauditError(
+            f"predictions are written as Parquet: end the name with .parquet, not '{Path(path).name}'."
+        )
+    with replacing(path) as temporary:
+        pyarrow.parquet.write_table(table, temporary, compression="zstd")
+
+
+def _some(labels: Sequence[str]) -> str:
+    return ", ".join(labels[:10]) + (f", … {len(labels) - 10} more" if len(labels) > 10 else "")

@@ -1,0 +1,85 @@
+"""The only door from mitigation to the audit: which calls are made, on which columns."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fairaudit
+from fairaudit.errors import FairauditError
+
+ROLES = {"y_true": "y_true", "y_pred": "y_pred", "prob_prefix": "prob_", "loss": "loss"}
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an audit of the model says: its sensitive columns, positive class, the attributes it flagged."""
+
+    sensitive: tuple[str, ...]
+    positive: str | None
+    flagged: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The audits of the same rows before and after, and their paired comparison."""
+
+    before: fairaudit.Audit
+    after: fairaudit.Audit
+    comparison: fairaudit.Comparison
+
+
+def prove(
+    before: Path, after: Path, sensitive: Sequence[str], positive: str | None, cluster: str | None
+) -> Proof:
+    """Audit both prediction files and compare them, paired by id."""
+    roles: dict[str, Any] = {**ROLES, "sensitive": list(sensitive), "positive": positive, "cluster": cluster}
+    return Proof(
+        fairaudit.audit(before, **roles),
+        fairaudit.audit(after, **roles),
+        fairaudit.compare(before, after, id="id", **roles),
+    )
+
+
+def metric_of(table: object, metric: str, attributes: Sequence[str]) -> float:
+    """A metric of a predictions table: by the first attribute that has it, else by class, else overall."""
+    found = fairaudit.audit(table, **ROLES, sensitive=list(attributes), split="all")
+    for by in (*attributes, "class", "overall"):
+        try:
+            value = found.estimate(metric, by=by).value
+        except FairauditError:
+            continue
+        return math.nan if value is None else float(value)
+    raise FairauditError(
+        f"no metric '{metric}' in an audit of the validation rows; `fairaudit explain` lists them."
+    )
+
+
+def better_direction(metric: str) -> int:
+    """1 where a higher value of the metric is better, -1 where a lower one is."""
+    if metric in ("accuracy", "worst_group_accuracy"):
+        return 1
+    from fairaudit import catalogue
+
+    return catalogue.better(metric)
+
+
+def read_findings(path: str | Path) -> Found:
+    """The columns and flags of an audit file. Raises FairauditError where it is not one."""
+    try:
+        whole = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = whole["content"]
+        sensitive = tuple(content["data"]["columns"].get("sensitive") or ())
+        flags = [str(flag.get("by")) for flag in content["flags"]]
+    except (OSError, UnicodeDecodeError) as error:
+        raise FairauditError(f"cannot read the audit '{path}': {error}.") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FairauditError(
+            f"'{path}' is not an audit; write one with `fairaudit report … -o json:{path}`."
+        ) from error
+    flagged = tuple(dict.fromkeys(by for by in flags if by in sensitive))
+    return Found(sensitive, content.get("positive"), flagged)

@@ -1,0 +1,69 @@
+"""Which step is best: metrics on the validation rows, and the one that chooses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fairaudit_mitigate.data import Rows
+from fairaudit_mitigate.reaudit import metric_of
+from fairaudit_mitigate.settings import SELECT
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+MIN_EVENTS = 10
+ACCURACY = "accuracy"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selector:
+    """Scores predictions of the validation rows. `targets` are the outputs wanted.
+
+    `metric` is `worst_group_accuracy` (the lowest accuracy of a cell, class × group, over every attribute,
+    with at least 10 rows; over classes where there is no attribute), `accuracy`, or any metric of an audit.
+    """
+
+    rows: Rows
+    targets: npt.NDArray[np.int64]
+    metric: str = SELECT
+    better: int = 1
+    table: Callable[[npt.NDArray[np.float32]], object] | None = None
+
+    def metrics(self, logits: npt.NDArray[np.float32]) -> dict[str, float]:
+        """`accuracy`, `worst_group_accuracy` (NaN where no cell has 10 rows) and the chosen metric."""
+        correct = logits.argmax(axis=1) == self.targets
+        found = {
+            ACCURACY: float(correct.mean()),
+            SELECT: worst_cell(correct, self.targets, self.rows.sensitive),
+        }
+        if self.metric not in found and self.table is not None:
+            found[self.metric] = metric_of(self.table(logits), self.metric, tuple(self.rows.sensitive))
+        return found
+
+    def score(self, metrics: Mapping[str, float]) -> float:
+        """The chosen metric, turned so that higher is better."""
+        return self.better * metrics.get(self.metric, math.nan)
+
+
+def worst_cell(
+    correct: npt.NDArray[np.bool_],
+    targets: npt.NDArray[np.int64],
+    attributes: Mapping[str, Sequence[str | None]],
+) -> float:
+    """The lowest accuracy over cells with at least MIN_EVENTS rows; NaN where there is none."""
+    columns = [np.array([str(v) for v in values]) for values in attributes.values()] or [
+        np.zeros(len(targets), str)
+    ]
+    lowest = math.nan
+    for column in columns:
+        for group in np.unique(column):
+            for target in np.unique(targets):
+                cell = correct[(column == group) & (targets == target)]
+                if len(cell) >= MIN_EVENTS:
+                    lowest = min(float(cell.mean()), lowest) if lowest == lowest else float(cell.mean())
+    return lowest

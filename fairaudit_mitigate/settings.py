@@ -1,0 +1,64 @@
+"""The settings of one training run, checked before anything is loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fairaudit.errors import FairauditError
+from fairaudit_mitigate.methods import Method, find_method
+
+SELECT = "worst_group_accuracy"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to train. `groups` None: cell if there is an attribute, else class. `lr` None: the method's own."""
+
+    method: str = "fairlora"
+    groups: str | None = None
+    rank: int = 8
+    alpha: int = 16
+    dropout: float = 0.0
+    penalty: float = 0.1
+    reduction: str = "sum"
+    targets: tuple[str, ...] = ()
+    lr: float | None = None
+    epochs: float = 4.0
+    max_steps: int | None = None
+    batch_size: int = 64
+    accumulate: int = 1
+    weight_decay: float = 0.0
+    warmup: float = 0.05
+    seed: int = 0
+    select: str = SELECT
+
+    def __post_init__(self) -> None:
+        find_method(self.method)
+        if not 0 <= self.penalty < float("inf"):
+            raise FairauditError(
+                f"the penalty λ is a finite number from 0 up, not {self.penalty}; 0.1 is the default."
+            )
+        if self.rank < 1 or self.alpha < 1:
+            raise FairauditError(f"rank and alpha of LoRA are 1 or more, not {self.rank} and {self.alpha}.")
+        if self.batch_size < 1 or self.accumulate < 1:
+            raise FairauditError(
+                f"batch size and --accumulate are 1 or more, not {self.batch_size}, {self.accumulate}."
+            )
+        if self.epochs <= 0 or (self.max_steps is not None and self.max_steps < 1):
+            raise FairauditError(
+                f"epochs and steps are more than 0, not {self.epochs:g} and {self.max_steps}."
+            )
+        if not 0 <= self.dropout < 1:
+            raise FairauditError(f"LoRA's dropout lies in [0, 1), not {self.dropout}.")
+        if not 0 < self.rate < float("inf"):
+            raise FairauditError(f"the learning rate is a finite number above 0, not {self.rate}.")
+
+    @property
+    def spec(self) -> Method:
+        """The method."""
+        return find_method(self.method)
+
+    @property
+    def rate(self) -> float:
+        """The learning rate: the one given, else the method's own."""
+        return self.spec.learning_rate if self.lr is None else self.lr

@@ -1,0 +1,232 @@
+"""Training on Hugging Face's Trainer, with three ideas of its own: objective, group column, best step.
+
+With one micro-batch on one process a step is one pass. With more, a first pass without gradient collects
+the totals of the groups over the whole step (all ranks), then the rows are back-propagated with the weights
+that follow from them (DESIGN §5): exact, where the average of the micro-batches' penalties is not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from fairaudit.errors import FairauditError
+from fairaudit_mitigate.inputs import GROUPS, LABELS
+from fairaudit_mitigate.objective import FairLoss, Objective, Statistics, batch_totals
+from fairaudit_mitigate.voice import Voice
+
+#: What Trainer adds to the metrics of an evaluation and differs from run to run.
+_TIMINGS = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time", "epoch")
+
+
+class FairnessTrainer(Trainer):
+    """A Trainer whose batches may carry `groups` (int64, -1 = missing) and whose loss is an `objective`.
+
+    Without an objective it is the mean cross entropy. `group_names` name the groups in `history`, one
+    record a step. Everything else (optimiser, schedule, evaluation, integrations) is Trainer's, with
+    Trainer's arguments.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        objective: Objective | None = None,
+        group_names: Sequence[str] = (),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.model_accepts_loss_kwargs = False
+        self.loss_is_scaled_for_ga = False  # Trainer divides by the micro-batches of a step; _share undoes it
+        self.args.remove_unused_columns = False
+        self.objective: Objective = objective or FairLoss(len(group_names))
+        self.group_names = tuple(group_names)
+        self.history: list[dict[str, object]] = []
+        self._totals: Tensor | None = None
+        self._seen: list[Tensor] = []
+        self._micro_batches = 1
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], Any]:
+        """The micro-batches of one step; where it has several, or several ranks, also its totals by group."""
+        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        several = len(batches) > 1 or self.args.world_size > 1
+        self._seen, self._micro_batches = [], len(batches)
+        self._totals = self._step_totals(batches) if several and batches else None
+        return batches, items
+
+    def compute_loss(
+        self,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """The objective of this batch (one pass), or its share of the step's (two passes); see Trainer."""
+        losses, groups, outputs = self._row_losses(model, inputs)
+        if not model.training:
+            loss = losses.mean()
+        elif self._totals is None:
+            loss, statistics = self.objective.one_pass(losses, groups)
+            self._log_step(statistics)
+        else:
+            loss = self._share(losses, groups, self._totals)
+        if model.training:
+            self._check_finite(losses, groups)
+        return (loss, outputs) if return_outputs else loss
+
+    def _row_losses(self, model: Any, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor, Any]:
+        """Cross entropy of each row in float32 at least, its group ids, the model's outputs."""
+        features = {k: v for k, v in inputs.items() if k not in (LABELS, GROUPS)}
+        labels: Tensor = inputs[LABELS]
+        outputs = model(**features)
+        logits = outputs.logits
+        logits = logits if logits.dtype == torch.float64 else logits.float()
+        groups = inputs[GROUPS] if GROUPS in inputs else torch.full_like(labels, -1)
+        return functional.cross_entropy(logits, labels, reduction="none"), groups, outputs
+
+    def _step_totals(self, batches: Sequence[dict[str, Any]]) -> Tensor:
+        """Sum and count of the losses by group over the whole step, [2, groups + 1], summed over the ranks.
+
+        The generators are put back afterwards, so that dropout draws the same masks in the second pass. An
+        objective that does not compare groups only needs the counts, which cost nothing.
+        """
+        state = _generator_states(self.args.device)
+        parts = [self._micro_totals(self._prepare_inputs(batch)) for batch in batches]
+        _restore_generators(state, self.args.device)
+        totals = self._over_ranks(parts)
+        if self.objective.needs_totals:
+            self._log_step(self.objective.statistics(totals))
+        return totals
+
+    def _over_ranks(self, parts: Sequence[Tensor]) -> Tensor:
+        totals = torch.stack(list(parts)).sum(dim=0)
+        if self.args.world_size == 1:
+            return totals
+        reduced: Tensor = self.accelerator.reduce(totals, reduction="sum")
+        return reduced
+
+    def _micro_totals(self, batch: dict[str, Any]) -> Tensor:
+        n_groups = self.objective.n_groups
+        if not self.objective.needs_totals:
+            groups = batch[GROUPS] if GROUPS in batch else torch.full_like(batch[LABELS], -1)
+            return batch_totals(torch.zeros(len(groups), device=groups.device), groups, n_groups)
+        self.model_wrapped.train()
+        with torch.no_grad(), self.compute_loss_context_manager():
+            losses, groups, _ = self._row_losses(self.model_wrapped, batch)
+        return batch_totals(losses, groups, n_groups)
+
+    def _share(self, losses: Tensor, groups: Tensor, totals: Tensor) -> Tensor:
+        """This micro-batch's part of the step's gradient, scaled so that Trainer's means undo it."""
+        if not self.objective.needs_totals:  # the totals hold only counts then, and nothing is logged yet
+            self._seen.append(batch_totals(losses.detach(), groups, self.objective.n_groups))
+            if len(self._seen) == self._micro_batches:
+                self._log_step(self.objective.statistics(self._over_ranks(self._seen)))
+        weights = self.objective.row_weights(totals.to(losses.dtype), groups)
+        scale: int = self.current_gradient_accumulation_steps * self.args.world_size
+        return scale * (weights * losses).sum()
+
+    def _log_step(self, statistics: Statistics) -> None:
+        step = self.state.global_step + 1
+        rate = self._get_learning_rate() if self.lr_scheduler is not None else None
+        self.history.append({"step": step, "learning_rate": rate, **statistics.record(self.group_names)})
+
+    def _check_finite(self, losses: Tensor, groups: Tensor) -> None:
+        bad = ~torch.isfinite(losses.detach())
+        if not bool(bad.any()):
+            return
+        ids = sorted({int(g) for g in groups[bad]})
+        names = ", ".join(self.group_names[g] if 0 <= g < len(self.group_names) else "(missing)" for g in ids)
+        step = self.state.global_step + 1
+        raise FairauditError(
+            f"the loss is not finite at step {step} (groups: {names}); lower --lr or --penalty."
+        )
+
+
+@dataclass(slots=True)
+class Best:
+    """The best step so far on validation: its score, its metrics, and a copy of what was trained."""
+
+    key: tuple[float, float] = (-math.inf, -math.inf)
+    step: int = 0
+    metrics: Mapping[str, float] | None = None
+    state: dict[str, Tensor] | None = None
+
+
+class KeepBest(TrainerCallback):
+    """After each evaluation keeps a copy of what was trained, where (`score`, accuracy) is a new best.
+
+    In memory: an adapter is small, and writing and reading checkpoints would cost more than training it. A
+    score that is undefined (NaN) never wins over one that is defined.
+    """
+
+    def __init__(
+        self, score: Callable[[Mapping[str, float]], float], records: list[dict[str, object]]
+    ) -> None:
+        self.best = Best()
+        self._score, self._records = score, records
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Compare and keep."""
+        found = {k.removeprefix("eval_"): v for k, v in kwargs["metrics"].items()}
+        metrics = {k: v for k, v in found.items() if k not in _TIMINGS}
+        self._records.append({"step": state.global_step, "validation": metrics})
+        score = self._score(metrics)
+        key = (-math.inf if math.isnan(score) else score, metrics["accuracy"])
+        if state.global_step and (self.best.state is None or key > self.best.key):
+            self.best = Best(key, state.global_step, metrics, snapshot(kwargs["model"]))
+
+
+class ShowProgress(TrainerCallback):
+    """Tells the voice after each step."""
+
+    def __init__(self, voice: Voice, task: str) -> None:
+        self._voice, self._task = voice, task
+
+    def on_step_end(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """One step more."""
+        self._voice.progress(self._task, state.global_step, state.max_steps)
+
+
+def snapshot(model: Any) -> dict[str, Tensor]:
+    """A copy on the CPU of everything training changes: parameters with gradient, and buffers."""
+    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    return {n: t.detach().cpu().clone() for n, t in (*trained.items(), *model.named_buffers())}
+
+
+def restore(model: Any, state: Mapping[str, Tensor]) -> None:
+    """Put a snapshot back into the model it came from."""
+    places = {**dict(model.named_parameters()), **dict(model.named_buffers())}
+    with torch.no_grad():
+        for name, value in state.items():
+            places[name].copy_(value)
+
+
+def _generator_states(device: torch.device) -> tuple[Tensor, Tensor | None]:
+    on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    return torch.get_rng_state(), on_device
+
+
+def _restore_generators(states: tuple[Tensor, Tensor | None], device: torch.device) -> None:
+    torch.set_rng_state(states[0])
+    if states[1] is not None:
+        torch.cuda.set_rng_state(states[1], device)
