@@ -105,7 +105,9 @@ class Audit:
                 tuple(content["flags"]), tuple(content["warnings"]),
             )  # fmt: skip
         except (KeyError, TypeError) as error:
-            raise FairauditError(f"this {SCHEMA} file lacks a part it must have ({error}); write it anew.") from error
+            raise FairauditError(
+                f"this {SCHEMA} file lacks a part it must have ({error}); write it anew."
+            ) from error
 
 
 def sha256_of(content: Mapping[str, Any]) -> str:
@@ -114,7 +116,9 @@ def sha256_of(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def document(schema: str, version: str, content: Mapping[str, Any], indent: int | None = 1, **more: Any) -> str:
+def document(
+    schema: str, version: str, content: Mapping[str, Any], indent: int | None = 1, **more: Any
+) -> str:
     """A result file: the content, its checksum, and beside them what differs from run to run."""
     from fairaudit import __version__
 
@@ -130,9 +134,13 @@ def read_document(text: str, schema: str, version: str) -> dict[str, Any]:
         whole = json.loads(text)
     except ValueError as error:
         raise FairauditError(f"not a {schema} file: it is not JSON ({error}).") from error
-    if not isinstance(whole, dict) or whole.get("schema") != schema or not isinstance(whole.get("content"), dict):
-        raise FairauditError(f"not a {schema} file: it does not say \"schema\": \"{schema}\".")
-    if str(whole.get("schema_version", "")).split(".")[0] != version.split(".")[0]:
+    if (
+        not isinstance(whole, dict)
+        or whole.get("schema") != schema
+        or not isinstance(whole.get("content"), dict)
+    ):
+        raise FairauditError(f'not a {schema} file: it does not say "schema": "{schema}".')
+    if str(whole.get("schema_version", "")).split(".")[0] != version.split(".", maxsplit=1)[0]:
         raise FairauditError(
             f"this file has schema version {whole.get('schema_version')}, but this fairaudit reads {version}; update it."
         )
@@ -157,7 +165,9 @@ def _check(settings: Settings) -> None:
     if not 0 < settings.level < 1:
         raise FairauditError(f"--level must lie inside (0, 1), not {settings.level}; 0.95 is the default.")
     if settings.min_events < 5:
-        raise FairauditError(f"--min-events must be at least 5, not {settings.min_events}: fewer rows show nothing.")
+        raise FairauditError(
+            f"--min-events must be at least 5, not {settings.min_events}: fewer rows show nothing."
+        )
     if settings.min_n < 1:
         raise FairauditError(f"--min-n must be at least 1, not {settings.min_n}.")
 
@@ -180,7 +190,13 @@ def _flags(found: Sequence[Estimate]) -> list[dict[str, Any]]:
     """Gaps whose simultaneous lower bound is above 0: over groups first, then over classes."""
     flags = []
     for e in found:
-        if e.group is None and e.value is not None and e.interval and e.interval.low > 0 and BY_ID[e.metric].gap:
+        if (
+            e.group is None
+            and e.value is not None
+            and e.interval
+            and e.interval.low > 0
+            and BY_ID[e.metric].gap
+        ):
             at = dict(e.at) if e.at else None
             flags.append({"metric": e.metric, "by": e.by, "value": e.value, "low": e.interval.low, "at": at})
     return sorted(flags, key=lambda f: f["by"] == "class")
@@ -205,14 +221,18 @@ def _warnings(
         message = f"{by}={group}: left out of minima, maxima and gaps: {shown}"
         out.append({"code": "small_stratum", "message": message})
     if tally.dropped:
-        out.append({"code": "dropped", "message": f"{tally.dropped} rows without label or prediction were left out"})
+        out.append(
+            {"code": "dropped", "message": f"{tally.dropped} rows without label or prediction were left out"}
+        )
     if positive is None and len(every[0].classes) == 2:
         both = " or ".join(every[0].classes)
         message = f"no positive class is declared, so rates by group are left out; say --positive {both}"
         out.append({"code": "no_positive", "message": message})
     if "member" in every[0].labels.axes:
         n = int(every[0].labels.where("member", "1").measures["count"].sum())
-        message = f"{n} rows are members (training rows); every number counts them, --split can leave them out"
+        message = (
+            f"{n} rows are members (training rows); every number counts them, --split can leave them out"
+        )
         out.append({"code": "members", "message": message})
     return out
 
@@ -234,7 +254,9 @@ def audit(
     """
     settings = Settings(level, min_events, min_n, seed)
     _check(settings)
-    return audit_tally(tabulate(*resolved(data, y_true, y_pred, y_score, sensitive, weights, inputs)), settings)
+    return audit_tally(
+        tabulate(*resolved(data, y_true, y_pred, y_score, sensitive, weights, inputs)), settings
+    )
 
 
 def resolved(

@@ -48,7 +48,8 @@ def _members(view: View) -> bool:
 class Metric:
     """One metric. `better`: `higher`, `lower` or `` (neither: a description). `gap`: 0 means that nothing differs,
     so a lower bound above 0 is a flag. `where`: kinds of view it stands in (`overall`, `class`, `attribute`).
-    `low`, `high`: its bounds. `compute(view, id)` yields its estimates where `needs(view)` holds."""
+    `low`, `high`: its bounds. `compute(view, id)` yields its estimates where `needs(view)` holds.
+    """
 
     id: str
     meaning: str

@@ -93,7 +93,9 @@ def _resampled(view: View, found: Family) -> Array:
     value, size = found.shares.value[keep], found.shares.size[keep]
     se = np.sqrt(value * (1 - value) / size)
     out = np.empty((REPLICATES, len(keep)))
-    hits = [(np.flatnonzero((y == c) & (p == c)), np.flatnonzero(y == c), np.flatnonzero(p == c)) for c in keep]
+    hits = [
+        (np.flatnonzero((y == c) & (p == c)), np.flatnonzero(y == c), np.flatnonzero(p == c)) for c in keep
+    ]
     for start in range(0, REPLICATES, 50):
         drawn = rng.multinomial(n, mass / n, size=50).astype(np.float64)
         for k, (both, truth, guess) in enumerate(hits):
@@ -171,7 +173,9 @@ def _macro_size(view: View, value: Array, present: Array, recall_only: bool) -> 
     down = c.support if recall_only else c.support + c.predicted
     each_value = np.where(present, divide(c.correct if recall_only else 2 * c.correct, down), 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        up = np.where(present, ((1 if recall_only else 2) - (1 if recall_only else 2) * each_value) / down / classes, 0)
+        up = np.where(
+            present, ((1 if recall_only else 2) - (1 if recall_only else 2) * each_value) / down / classes, 0
+        )
         side = np.where(present, each_value / down / classes, 0.0)
         kish = np.where(sq.support > 0, c.support**2 / sq.support, np.inf)
     g, y, p, mass = view.confusion("w2" if "w2" in view.labels.measures else "count")
@@ -196,16 +200,16 @@ def macro(view: View, metric: str) -> Iterator[Estimate]:
             reason = f"mean without classes that have no rows here: {', '.join(absent)}"
         value = float(bounds.value[g])
         interval = intervals.clipped(value, bounds.low[g], bounds.high[g], view.settings.level, method)
-        yield Estimate(
-            metric, view.by, value, rows, interval=interval, status=status, reason=reason, **place
-        )
+        yield Estimate(metric, view.by, value, rows, interval=interval, status=status, reason=reason, **place)
 
 
 def _panel_families(view: View) -> tuple[Shares, Shares, Family, Family, str]:
     """F1 and recall over the strata of the view: classes, or groups by their macro means."""
     if view.by == "class":
         f1s, recalls = f1_family(view), recall_family(view)
-        shares, method = _with_draws(view, f1s) if len(f1s.evaluable) else (f1s.shares.take(f1s.evaluable), "")
+        shares, method = (
+            _with_draws(view, f1s) if len(f1s.evaluable) else (f1s.shares.take(f1s.evaluable), "")
+        )
         return shares, recalls.shares.take(recalls.evaluable), f1s, recalls, method
     f1s, recalls = macro_families(view)
     method = "simultaneous-influence" if view.without_bucket is None else "simultaneous-jackknife"

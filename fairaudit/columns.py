@@ -10,10 +10,35 @@ from fairaudit.labels import default_positive
 
 #: Common names by role, compared in lower case. Two hits for one role are refused, never ranked.
 KNOWN: Mapping[str, tuple[str, ...]] = {
-    "y_true": ("y_true", "ytrue", "label", "labels", "target", "true_label", "label_true", "ground_truth", "actual",
-               "label_value", "gold", "label_gold", "y"),
-    "y_pred": ("y_pred", "ypred", "pred", "preds", "prediction", "predictions", "predicted", "predicted_label",
-               "label_pred", "pred_label", "y_hat", "yhat"),
+    "y_true": (
+        "y_true",
+        "ytrue",
+        "label",
+        "labels",
+        "target",
+        "true_label",
+        "label_true",
+        "ground_truth",
+        "actual",
+        "label_value",
+        "gold",
+        "label_gold",
+        "y",
+    ),
+    "y_pred": (
+        "y_pred",
+        "ypred",
+        "pred",
+        "preds",
+        "prediction",
+        "predictions",
+        "predicted",
+        "predicted_label",
+        "label_pred",
+        "pred_label",
+        "y_hat",
+        "yhat",
+    ),
     "y_score": ("y_score", "score", "scores", "proba", "prob", "probability", "y_prob", "y_proba"),
     "loss": ("loss",),
     "member": ("member", "is_member"),
@@ -59,13 +84,17 @@ class Inputs:
     def __post_init__(self) -> None:
         """Refuse values that no data could make right."""
         if not 0 < self.threshold < 1:
-            raise FairauditError(f"--threshold must lie inside (0, 1), not {self.threshold}; 0.5 is the default.")
+            raise FairauditError(
+                f"--threshold must lie inside (0, 1), not {self.threshold}; 0.5 is the default."
+            )
         if self.missing_labels not in ("error", "drop"):
             raise FairauditError(f"--missing-labels is 'error' or 'drop', not '{self.missing_labels}'.")
         if self.cross < 1:
             raise FairauditError(f"--cross must be at least 1, not {self.cross}.")
         if (self.with_file is None) != (self.on is None):
-            raise FairauditError("--with FILE and --on COLUMN go together: name the column that both files share.")
+            raise FairauditError(
+                "--with FILE and --on COLUMN go together: name the column that both files share."
+            )
         for name, edges in self.bins.items():
             if not edges or list(edges) != sorted(set(edges)):
                 raise FairauditError(f"--bins {name}: the edges must increase, as in {name}=0,25,40.")
@@ -101,7 +130,9 @@ def resolve(inputs: Inputs, columns: Sequence[str], is_hard: Mapping[str, bool],
     (then they are predictions, as in COMPAS files). Raises FairauditError for a column that is not there,
     a column in two roles, a role with two candidates, and no label or prediction.
     """
-    named = {r: getattr(inputs, r) for r in ("y_true", "y_pred", "y_score", "weights", "loss", "member", "cluster")}
+    named = {
+        r: getattr(inputs, r) for r in ("y_true", "y_pred", "y_score", "weights", "loss", "member", "cluster")
+    }
     for name in [*(n for n in named.values() if n is not None), *inputs.sensitive, *inputs.bins]:
         if name not in columns:
             raise missing_column(name, columns, where)
@@ -120,13 +151,17 @@ def resolve(inputs: Inputs, columns: Sequence[str], is_hard: Mapping[str, bool],
         found.pop("y_pred", None)  # a named score asks for its own threshold
     roles = named | found
     if roles["y_true"] is None:
-        raise FairauditError(f"no label column found in {where} (columns: {', '.join(columns)}); name it with --y-true.")
+        raise FairauditError(
+            f"no label column found in {where} (columns: {', '.join(columns)}); name it with --y-true."
+        )
     if roles["y_pred"] is None and roles["y_score"] is None and not probabilities:
         raise FairauditError(
             f"no prediction column found in {where} (columns: {', '.join(columns)}); "
             "name it with --y-pred, --y-score or --prob-prefix."
         )
-    sensitive = inputs.sensitive or tuple(c for c in free if c.lower() in SENSITIVE and c not in found.values())
+    sensitive = inputs.sensitive or tuple(
+        c for c in free if c.lower() in SENSITIVE and c not in found.values()
+    )
     if inputs.cross > max(1, len(sensitive)):
         raise FairauditError(
             f"--cross {inputs.cross} needs {inputs.cross} sensitive attributes, but there are {len(sensitive)}; "
@@ -169,7 +204,9 @@ def _probabilities(
     """(class, column) of each probability column, and whether its prefix was found rather than named."""
     prefixes = (inputs.prob_prefix,) if inputs.prob_prefix is not None else PREFIXES
     for prefix in prefixes:
-        hits = tuple((c[len(prefix) :], c) for c in columns if c.startswith(prefix) and c != prefix and c not in taken)
+        hits = tuple(
+            (c[len(prefix) :], c) for c in columns if c.startswith(prefix) and c != prefix and c not in taken
+        )
         if len(hits) >= 2 or (hits and inputs.prob_prefix is not None):
             if len(hits) < 2:
                 raise FairauditError(
@@ -194,7 +231,9 @@ def _split(asked: str | None, columns: Sequence[str], where: str) -> tuple[tuple
     hits = [c for c in columns if c.lower() in KNOWN["split"]]
     if not hits:
         if asked is not None:
-            raise FairauditError(f"--split {asked} needs a column 'split' in {where}; or give --split COLUMN={asked}.")
+            raise FairauditError(
+                f"--split {asked} needs a column 'split' in {where}; or give --split COLUMN={asked}."
+            )
         return None, False
     return (hits[0], asked or "test"), asked is None
 
@@ -213,7 +252,9 @@ def positive_column(roles: Roles, positive: str | None) -> str | None:
 def pinned(roles: Roles, source: str) -> str:
     """The exact command that would name every role that was found: no detection left."""
     parts = [f"fairaudit report {source}"]
-    parts += [f"--{r.replace('_', '-')} {c}" for r, c in roles.columns().items() if r not in ("split", "y_score")]
+    parts += [
+        f"--{r.replace('_', '-')} {c}" for r, c in roles.columns().items() if r not in ("split", "y_score")
+    ]
     if roles.y_score is not None:
         parts.append(f"--y-score {roles.y_score}")
     if roles.probabilities:

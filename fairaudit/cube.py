@@ -90,7 +90,11 @@ class Cube:
         """A measure as floats on the full grid of the named axes, summed over the others."""
         at = [self.axis(a) for a in shape_axes]
         shape = tuple(len(self.labels[a]) for a in at)
-        flat = np.ravel_multi_index(tuple(self.codes[:, a] for a in at), shape) if at else np.zeros(len(self.codes), int)
+        flat = (
+            np.ravel_multi_index(tuple(self.codes[:, a] for a in at), shape)
+            if at
+            else np.zeros(len(self.codes), int)
+        )
         values = self.measures[measure]
         if values.dtype != object:
             out = np.zeros(int(np.prod(shape, dtype=np.int64)), dtype=np.int64)
@@ -105,7 +109,9 @@ class Cube:
         return grid.reshape(shape)
 
 
-def cube_of(axes: Sequence[str], columns: Sequence[Sequence[str]], measures: Mapping[str, Sequence[int]]) -> Cube:
+def cube_of(
+    axes: Sequence[str], columns: Sequence[Sequence[str]], measures: Mapping[str, Sequence[int]]
+) -> Cube:
     """A cube from cells as columns of labels (repeats add up) and integer measures.
 
     `columns[a][i]` is the label of cell i on axis a. `count` becomes int64, other measures Python integers.
@@ -141,4 +147,6 @@ def _grouped(
     first = np.ones(len(codes), dtype=bool)
     first[1:] = (codes[1:] != codes[:-1]).any(axis=1)
     starts = np.flatnonzero(first)
-    return Cube(axes, labels, codes[starts], {m: np.add.reduceat(v[order], starts) for m, v in measures.items()})
+    return Cube(
+        axes, labels, codes[starts], {m: np.add.reduceat(v[order], starts) for m, v in measures.items()}
+    )

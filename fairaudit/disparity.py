@@ -33,7 +33,9 @@ def rate(view: View, metric: str) -> Iterator[Estimate]:
 
 def recall_by_cell(view: View, metric: str) -> Iterator[Estimate]:
     """`tpr` of each class in each group: P(Ŷ = c | Y = c, S = s)."""
-    where: list[dict[str, str | None]] = [{"group": g, "class_": c} for g in view.groups for c in view.classes]
+    where: list[dict[str, str | None]] = [
+        {"group": g, "class_": c} for g in view.groups for c in view.classes
+    ]
     yield from each(view, metric, recalls(view), where, "no rows of this class in this group")
 
 
@@ -67,7 +69,9 @@ def ratio(view: View, metric: str, rates: tuple[str, ...]) -> Iterator[Estimate]
         return
     quotients = [float(v.min() / v.max()) for v in values]
     worst = int(np.argmin(quotients))
-    parts = [intervals.lowest_ratio(f.shares.take(f.evaluable), view.settings.level, len(rates)) for f in families]
+    parts = [
+        intervals.lowest_ratio(f.shares.take(f.evaluable), view.settings.level, len(rates)) for f in families
+    ]
     bounds = (min(p[0] for p in parts), min(p[1] for p in parts))
     n = sum(f.rows[f.evaluable].sum() for f in families)
     at = _extremes(view, families[worst], rates[worst] if len(rates) > 1 else None)
@@ -97,7 +101,13 @@ def worst_cell(view: View, metric: str) -> Iterator[Estimate]:
     bounds = intervals.smallest(intervals.family(shares, view.settings.level))
     at = {"group": view.groups[group], "class": view.classes[class_]}
     yield over(
-        view, metric, float(shares.value.min()), bounds, "simultaneous-wilson", found.rows[found.evaluable].sum(), at=at
+        view,
+        metric,
+        float(shares.value.min()),
+        bounds,
+        "simultaneous-wilson",
+        found.rows[found.evaluable].sum(),
+        at=at,
     )
 
 
@@ -118,7 +128,9 @@ class _Contrast:
         self.shares = found.shares
         self.rows = found.rows.reshape(2, self.size)
         self.value = found.shares.value[: self.size] - found.shares.value[self.size :]
-        self.evaluable = np.flatnonzero((self.rows >= view.settings.min_events).all(axis=0) & np.isfinite(self.value))
+        self.evaluable = np.flatnonzero(
+            (self.rows >= view.settings.min_events).all(axis=0) & np.isfinite(self.value)
+        )
 
     def bounds(self, index: Array, level: float, tests: int) -> tuple[Array, Array]:
         """Newcombe's intervals of group − rest at these positions, each at 1 − α / tests."""
@@ -162,7 +174,9 @@ def eod_max(view: View, metric: str) -> Iterator[Estimate]:
     group, class_ = divmod(int(contrast.evaluable[int(sizes.argmax())]), len(classes))
     at = {"group": view.groups[group], "class": view.classes[classes[class_]]}
     n = int(view.rows.support[:, classes].sum())
-    yield over(view, metric, float(sizes.max()), intervals.outer(low, high), "simultaneous-newcombe", n, at=at)
+    yield over(
+        view, metric, float(sizes.max()), intervals.outer(low, high), "simultaneous-newcombe", n, at=at
+    )
 
 
 def eod_macro(view: View, metric: str) -> Iterator[Estimate]:
@@ -193,4 +207,3 @@ def _no_contrast(view: View, metric: str) -> Estimate:
     least = view.settings.min_events
     reason = f"no group has at least {least} rows of a class on both sides (in it and outside it)"
     return undefined(metric, view.by, reason, int(view.rows.total().sum()))
-

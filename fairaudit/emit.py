@@ -16,7 +16,9 @@ from fairaudit.view import View
 Array = np.ndarray[Any, Any]
 
 
-def each(view: View, metric: str, family: Family, where: Sequence[dict[str, str | None]], why: str) -> Iterator[Estimate]:
+def each(
+    view: View, metric: str, family: Family, where: Sequence[dict[str, str | None]], why: str
+) -> Iterator[Estimate]:
     """One estimate a stratum, each with its own interval.
 
     `where[k]`: `group` and `class_` of stratum k. `why`: what a stratum without a denominator lacks.
@@ -69,4 +71,3 @@ def too_few(view: View, metric: str, found: int, strata: str, needed: int = 2) -
     plural = strata if found != 1 else strata.removesuffix("s") if not strata.endswith("classes") else "class"
     reason = f"{number} {plural} with at least {least} rows in the denominator; {needed} needed"
     return undefined(metric, view.by, reason, int(view.rows.total().sum()))
-

@@ -177,7 +177,9 @@ def gap(shares: Shares, level: float, tests: int = 1) -> tuple[float, float]:
 
 def outer(low: Array, high: Array) -> tuple[float, float]:
     """The interval of max |d| from simultaneous intervals of each d."""
-    return float(np.maximum(0.0, np.maximum(low, -high)).max()), float(np.maximum(np.abs(low), np.abs(high)).max())
+    return float(np.maximum(0.0, np.maximum(low, -high)).max()), float(
+        np.maximum(np.abs(low), np.abs(high)).max()
+    )
 
 
 def _pair_differences(shares: Shares, level: float) -> tuple[Array, Array]:

@@ -56,7 +56,9 @@ def naming(tally: Tally) -> Naming:
     classes = ordered({*truth, *guessed, *(names[p] for p in probable)})
     if declared is not None and declared not in classes:
         hint = did_you_mean(str(declared), classes)
-        raise FairauditError(f"no class '{declared}' to be positive (classes: {', '.join(classes[:12])}).{hint}")
+        raise FairauditError(
+            f"no class '{declared}' to be positive (classes: {', '.join(classes[:12])}).{hint}"
+        )
     positive_ = declared if declared is not None else default_positive(classes)
     if positive_ is not None and positive_ not in classes:
         classes = ordered({*classes, positive_})
@@ -89,7 +91,11 @@ def views(tally: Tally, names: Naming, settings: Settings) -> list[View]:
     first = attributes[0]
     whole = _view("overall", (), tally.labels[first], tally.scores.get(first), tally, names, settings)
     by_class = View("class", whole.groups, whole.classes, whole.positive, whole.labels, None, settings)
-    rest = [_view(join(a), a, tally.labels[a], tally.scores.get(a), tally, names, settings) for a in attributes if a]
+    rest = [
+        _view(join(a), a, tally.labels[a], tally.scores.get(a), tally, names, settings)
+        for a in attributes
+        if a
+    ]
     agreement = tally.description["agreement"]
     if agreement:
         check_agreement(agreement, names.classes, [g for v in rest for g in v.groups])

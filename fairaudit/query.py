@@ -31,9 +31,13 @@ class GroupingSet:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """The SQL, and how to read its rows: mask, keys, count, then two integers per measure (high, low)."""
+    """The SQL, and how to read its rows: mask, keys, count, then two integers per measure (high, low).
+
+    `rows`: the relation behind it, one row an example: `id` (where asked), `k_KEY` and `m_MEASURE` columns.
+    """
 
     sql: str
+    rows: str
     keys: Mapping[str, int]
     measures: tuple[str, ...]
     sets: tuple[GroupingSet, ...]
@@ -56,6 +60,8 @@ def build(source: Source, roles: Roles, inputs: Inputs, attribute_sets: Sequence
         inner["member"] = _member(roles.member)
     if roles.cluster is not None:
         inner["bucket"] = _bucket(roles.cluster)
+    if inputs.id is not None:
+        inner["id"] = f"CAST({quote(inputs.id)} AS VARCHAR)"
     outer, sums = _outer(inner, score, top_label, inputs)
     sets = _sets(roles, attribute_sets, outer, score, top_label)
     return _assembled(source, inner, outer, sums, sets, names, _description(roles, inputs, top_label))
@@ -95,7 +101,11 @@ def _number(name: str, rule: str, test: str | None = None, strict: bool = False)
     """A column as DOUBLE, checked row by row; NULL stays NULL unless `strict`."""
     raw = quote(name)
     x = f"TRY_CAST({raw} AS DOUBLE)"
-    null = f"error({literal(f'fairaudit|missing|{name}|')} || coalesce({raw}::VARCHAR, ''))" if strict else "NULL"
+    null = (
+        f"error({literal(f'fairaudit|missing|{name}|')} || coalesce({raw}::VARCHAR, ''))"
+        if strict
+        else "NULL"
+    )
     bad = f"error({literal(f'fairaudit|number|{name}|')} || {raw}::VARCHAR)"
     cases = f"CASE WHEN {raw} IS NULL THEN {null} WHEN {x} IS NULL THEN {bad}"
     if test is not None:
@@ -117,8 +127,12 @@ def _scores(roles: Roles, inputs: Inputs, inner: dict[str, str]) -> tuple[str | 
     if roles.y_pred is None and roles.y_score is not None:
         yes, no = literal(PREDICTED_POSITIVE), literal(PREDICTED_NEGATIVE)
         s = inner["score"]
-        inner["y_pred"] = f"CASE WHEN ({s}) >= {inputs.threshold!r} THEN {yes} WHEN ({s}) IS NOT NULL THEN {no} END"
-    return ("score", False) if column is not None else ("score", True) if roles.probabilities else (None, False)
+        inner["y_pred"] = (
+            f"CASE WHEN ({s}) >= {inputs.threshold!r} THEN {yes} WHEN ({s}) IS NOT NULL THEN {no} END"
+        )
+    return (
+        ("score", False) if column is not None else ("score", True) if roles.probabilities else (None, False)
+    )
 
 
 def _losses(source: Source, roles: Roles, inner: dict[str, str]) -> None:
@@ -148,7 +162,7 @@ def _outer(
     inner: dict[str, str], score: str | None, top_label: bool, inputs: Inputs
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Key expressions over the inner columns, and the per-row value of each measure."""
-    keys = {k: k for k in inner if k not in ("probs", "score", "loss", "label_text", "w")}
+    keys = {k: k for k in inner if k not in ("probs", "score", "loss", "label_text", "w", "id")}
     weight = "w" if "w" in inner else "1.0"
     sums = {"w": "w", "w2": "w * w"} if "w" in inner else {}
     s = "score"
@@ -173,18 +187,27 @@ def score_bin(s: str) -> str:
     cases = []
     for power in range(1, OCTAVES + 1):
         base = (OCTAVES - power) * PER_OCTAVE
-        cases.append(f"WHEN {m} >= {2.0**-power!r} THEN {base} + floor(({m} * {2.0**power!r} - 1) * {PER_OCTAVE})")
+        cases.append(
+            f"WHEN {m} >= {2.0**-power!r} THEN {base} + floor(({m} * {2.0**power!r} - 1) * {PER_OCTAVE})"
+        )
     fold = f"CASE {' '.join(cases)} ELSE floor({m} * {2.0**OCTAVES!r} * {PER_OCTAVE}) - {PER_OCTAVE} END"
     return f"(CASE WHEN {s} <= 0.5 THEN {fold} ELSE {2 * HALF} - ({fold}) END)::INTEGER"
 
 
 def _sets(
-    roles: Roles, attribute_sets: Sequence[tuple[str, ...]], keys: Mapping[str, str], score: str | None, top: bool
+    roles: Roles,
+    attribute_sets: Sequence[tuple[str, ...]],
+    keys: Mapping[str, str],
+    score: str | None,
+    top: bool,
 ) -> tuple[GroupingSet, ...]:
     extra = tuple(k for k in ("member", "bucket") if k in keys)
     weights = ("w", "w2") if roles.weights is not None else ()
     losses = ("loss", "loss2") if roles.loss is not None or roles.probabilities else ()
-    sets = [GroupingSet("labels", a, (*a, "y_true", "y_pred", *extra), (*weights, *losses)) for a in attribute_sets]
+    sets = [
+        GroupingSet("labels", a, (*a, "y_true", "y_pred", *extra), (*weights, *losses))
+        for a in attribute_sets
+    ]
     if score is not None:
         outcome = "correct" if top else "y_true"
         axes = (outcome, "score_bin", "conf_bin", *(k for k in extra if k == "bucket"))
@@ -207,18 +230,29 @@ def _assembled(
     body = f"SELECT {', '.join(f'{e} AS {k}' for k, e in inner.items())} FROM {source.sql}"
     if "probs" in inner:
         body = _with_probabilities(body, description["prob_classes"], source.where, "label_text" in inner)
-    rows = f"SELECT {', '.join(f'{e} AS k_{k}' for k, e in keys.items())}"
+    rows = f"SELECT {', '.join([*(f'{e} AS k_{k}' for k, e in keys.items()), *(['id'] if 'id' in inner else [])])}"
     rows += "".join(f", CAST(round(({e}) * {float(FIXED)!r}) AS HUGEINT) AS m_{m}" for m, e in sums.items())
+    rows += f" FROM ({body})"
     totals = "".join(f", (sum(m_{m}) // {FIXED})::BIGINT, (sum(m_{m}) % {FIXED})::BIGINT" for m in sums)
     grouped = ", ".join("(" + ", ".join(f"k_{column.get(a, a)}" for a in s.axes) + ")" for s in sets)
     every = ", ".join(f"k_{k}" for k in order)
     mask = f"grouping({every})" if len(sets) > 1 else "0"
-    shown = every if len(sets) > 1 else ", ".join(f"k_{k}" if _in(k, sets[0], names) else "NULL" for k in order)
-    sql = f"SELECT {mask}, {shown}, count(*){totals} FROM ({rows} FROM ({body})) GROUP BY GROUPING SETS ({grouped})"
+    shown = (
+        every if len(sets) > 1 else ", ".join(f"k_{k}" if _in(k, sets[0], names) else "NULL" for k in order)
+    )
+    sql = f"SELECT {mask}, {shown}, count(*){totals} FROM ({rows}) GROUP BY GROUPING SETS ({grouped})"
     by_mask = {_mask(order, s, names) if len(sets) > 1 else 0: s for s in sets}
     if len(by_mask) != len(sets):
         raise FairauditError("two sensitive attributes are the same column; name each once.")
-    return Query(sql, {names.get(k, k): 1 + i for i, k in enumerate(order)}, tuple(sums), sets, by_mask, description)
+    return Query(
+        sql,
+        rows,
+        {names.get(k, k): 1 + i for i, k in enumerate(order)},
+        tuple(sums),
+        sets,
+        by_mask,
+        description,
+    )
 
 
 def _in(key: str, grouping: GroupingSet, names: Mapping[str, str]) -> bool:

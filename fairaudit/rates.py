@@ -88,7 +88,9 @@ def family(view: View, pair: Callable[[Counts], Pair]) -> Family:
         shares = Shares(value, size)
     else:
         left_n, left_d = (a.reshape(len(a), -1) for a in pair(view.without_bucket))
-        replicates = np.where(left_d > 0, divide(left_n, left_d), value)  # a stratum in one bucket does not vary
+        replicates = np.where(
+            left_d > 0, divide(left_n, left_d), value
+        )  # a stratum in one bucket does not vary
         shares = clustered(value, replicates, size)
     evaluable = np.flatnonzero((rows >= view.settings.min_events) & np.isfinite(value))
     return Family(shares, numerator, denominator, rows, evaluable)

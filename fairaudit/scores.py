@@ -52,7 +52,9 @@ def _groups(view: View) -> Iterator[tuple[dict[str, str | None], _Group]]:
 
 def _outcome(view: View, cube: Cube) -> Array:
     if "correct" in cube.axes:
-        return np.array([float(v) for v in cube.labels[cube.axis("correct")]])[cube.codes[:, cube.axis("correct")]]
+        return np.array([float(v) for v in cube.labels[cube.axis("correct")]])[
+            cube.codes[:, cube.axis("correct")]
+        ]
     positive = view.classes[view.positive] if view.positive is not None else None
     names = cube.labels[cube.axis("y_true")]
     return np.array([float(v == positive) for v in names])[cube.codes[:, cube.axis("y_true")]]
@@ -106,7 +108,10 @@ def roc_auc(view: View, metric: str) -> Iterator[Estimate]:
 def _auc_size(
     g: _Group, at: Array, positive: Array, negative: Array, value: float, below: Array, above: Array
 ) -> tuple[float, float]:
-    kish = [float(g.mass[g.outcome == k].sum() ** 2 / max(g.squares[g.outcome == k].sum(), 1e-300)) for k in (1, 0)]
+    kish = [
+        float(g.mass[g.outcome == k].sum() ** 2 / max(g.squares[g.outcome == k].sum(), 1e-300))
+        for k in (1, 0)
+    ]
     df = np.inf
     if g.bucket is None:
         v10 = float((positive * (below - value) ** 2).sum() / positive.sum()) / max(kish[0] - 1, 1)
@@ -155,7 +160,9 @@ def ece(view: View, metric: str) -> Iterator[Estimate]:
             spread = _ece_jackknife(g, total, spread)
         noise = np.abs(rng.standard_normal((DRAWS, len(spread))) * spread).sum(axis=1)
         reach = float(np.quantile(noise, view.settings.level))
-        interval = clipped(value, max(0.0, value - reach), min(1.0, value + reach), view.settings.level, "norm-ball")
+        interval = clipped(
+            value, max(0.0, value - reach), min(1.0, value + reach), view.settings.level, "norm-ball"
+        )
         reference = {"calibrated": float(calm.sum() * np.sqrt(2 / np.pi))}
         yield _with_status(view, metric, value, rows, interval, place, reference)
 

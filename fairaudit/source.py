@@ -63,7 +63,9 @@ def join(source: Source, other: Source, on: str) -> Source:
     for side in (source, other):
         if on not in side.columns:
             raise missing_column(on, side.columns, side.where)
-        rows, keys = side.con.execute(f"SELECT count(*), count(DISTINCT {quote(on)}) FROM {side.sql}").fetchall()[0]
+        rows, keys = side.con.execute(
+            f"SELECT count(*), count(DISTINCT {quote(on)}) FROM {side.sql}"
+        ).fetchall()[0]
         if rows != keys:
             raise FairauditError(
                 f"column '{on}' must name each row once, but {side.where} has {rows} rows and {keys} values; "
@@ -76,7 +78,9 @@ def join(source: Source, other: Source, on: str) -> Source:
     test = f"l.{key} = r.{key}" if same else f"CAST(l.{key} AS VARCHAR) = CAST(r.{key} AS VARCHAR)"
     sql = f"(SELECT {picked} FROM {source.sql} l JOIN {other.sql} r ON {test})"
     if not (source.con.execute(f"SELECT count(*) FROM {sql}").fetchall()[0])[0]:
-        raise FairauditError(f"no value of '{on}' is in both {source.where} and {other.where}; nothing to join.")
+        raise FairauditError(
+            f"no value of '{on}' is in both {source.where} and {other.where}; nothing to join."
+        )
     columns = source.columns | {c: other.columns[c] for c in fresh}
     return Source(source.con, sql, columns, f"{source.where} with {other.where}")
 
@@ -91,7 +95,9 @@ def translated(error: duckdb.Error, where: str) -> FairauditError:
             f"{where}, line {line[1]}: {found[2]} values where the header names {found[1]} columns; mend that line."
         )
     if "unicode" in text.lower() or "utf-8" in text.lower():
-        return FairauditError(f"{where} is not UTF-8 text{f' (line {line[1]})' if line else ''}; save it as UTF-8.")
+        return FairauditError(
+            f"{where} is not UTF-8 text{f' (line {line[1]})' if line else ''}; save it as UTF-8."
+        )
     if isinstance(error, duckdb.OutOfMemoryException):
         return FairauditError(f"{where} needs more memory than allowed; set the environment's limit higher.")
     first = re.sub(r"^[A-Za-z ]+ Error: ", "", text.strip().split("\n")[0])
@@ -111,7 +117,9 @@ def _paths(item: str) -> list[str]:
     if not path.exists():
         raise FairauditError(f"no such file: {item}; check the path.")
     if path.is_dir():
-        raise FairauditError(f"'{item}' is a folder, not a file of predictions; name the files (a pattern works).")
+        raise FairauditError(
+            f"'{item}' is a folder, not a file of predictions; name the files (a pattern works)."
+        )
     if path.stat().st_size == 0:
         raise FairauditError(f"{item} is empty; predictions need a header and rows.")
     return [item]
@@ -145,7 +153,9 @@ def kind_of(path: str) -> str:
 def _open_files(paths: Sequence[str], con: duckdb.DuckDBPyConnection) -> Source:
     kinds = {kind_of(p) for p in paths}
     if len(kinds) > 1:
-        raise FairauditError(f"files of one kind are read together, not {', '.join(sorted(kinds))}; convert some.")
+        raise FairauditError(
+            f"files of one kind are read together, not {', '.join(sorted(kinds))}; convert some."
+        )
     kind = kinds.pop()
     where = _shown(paths[0]) if len(paths) == 1 else f"{_shown(paths[0])} and {len(paths) - 1} more"
     reader = _parquet if kind in _PARQUET else _json if kind in (".jsonl", ".ndjson", ".json") else _csv
@@ -169,7 +179,9 @@ def _open_files(paths: Sequence[str], con: duckdb.DuckDBPyConnection) -> Source:
 
 
 def _described(columns: dict[str, str], first: dict[str, str]) -> str:
-    odd = [f"{c} {t}" for c, t in columns.items() if first.get(c) != t] + [f"no {c}" for c in first if c not in columns]
+    odd = [f"{c} {t}" for c, t in columns.items() if first.get(c) != t] + [
+        f"no {c}" for c in first if c not in columns
+    ]
     return ", ".join(odd[:3]) or "another order"
 
 
@@ -219,7 +231,9 @@ def _check_text(path: str) -> None:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise FairauditError(f"{_shown(path)} is UTF-16 text; save it as UTF-8.")
     if b"\x00" in head or head.startswith((b"PAR1", b"PK\x03\x04")):
-        raise FairauditError(f"{_shown(path)} is not text (it holds binary data); its ending promises a text file.")
+        raise FairauditError(
+            f"{_shown(path)} is not text (it holds binary data); its ending promises a text file."
+        )
 
 
 def _header(path: str, kind: str) -> tuple[list[str], str]:
@@ -238,7 +252,7 @@ def _header(path: str, kind: str) -> tuple[list[str], str]:
         raise FairauditError(
             f"{_shown(path)} has two columns named '{twice[0]}'; column names must differ, rename one."
         )
-    return [c if c else f"column{i}" for i, c in enumerate(header)], delimiter
+    return [c or f"column{i}" for i, c in enumerate(header)], delimiter
 
 
 def _open_frame(data: Any, con: duckdb.DuckDBPyConnection, view: str) -> Source:
@@ -248,7 +262,9 @@ def _open_frame(data: Any, con: duckdb.DuckDBPyConnection, view: str) -> Source:
     duplicated = getattr(columns, "duplicated", None)
     if duplicated is not None and duplicated().any():
         name = columns[duplicated()][0]  # type: ignore[index]
-        raise FairauditError(f"the dataframe has two columns named '{name}'; column names must differ, rename one.")
+        raise FairauditError(
+            f"the dataframe has two columns named '{name}'; column names must differ, rename one."
+        )
     try:
         frame = nw.from_native(data)
     except TypeError as error:

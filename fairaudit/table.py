@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -27,18 +28,42 @@ def tabulate(data: Any, inputs: Inputs) -> Tally:
     Raises FairauditError, one sentence, for anything in the data or the inputs that has no meaning.
     """
     with duckdb.connect() as con:
-        con.execute("SET preserve_insertion_order = false")
-        source = open_source(data, con)
-        try:
-            if inputs.with_file is not None and inputs.on is not None:
-                source = join(source, open_source(inputs.with_file, con, "labels"), inputs.on)
-            roles = resolve(inputs, list(source.columns), _hard_scores(source), source.where)
-            source, left_out = _selected(source, roles)
-            query = build(source, roles, inputs, attribute_sets(roles.sensitive, inputs.cross))
-            rows = con.execute(query.sql).fetchall()
-        except duckdb.Error as error:
-            raise _explained(error, source, roles if "roles" in locals() else None) from error
-    return _tally(query, rows, roles, inputs, left_out, source.where)
+        source = opened(data, inputs, con)
+        return scan(source, resolved_roles(source, inputs), inputs)[0]
+
+
+def opened(data: Any, inputs: Inputs, con: duckdb.DuckDBPyConnection, view: str = "preds") -> Source:
+    """The relation of `data`, with the columns of `--with` beside it where asked."""
+    con.execute("SET preserve_insertion_order = false")
+    source = open_source(data, con, view)
+    if inputs.with_file is None or inputs.on is None:
+        return source
+    with speaking(source):
+        return join(source, open_source(inputs.with_file, con, view + "_labels"), inputs.on)
+
+
+def resolved_roles(source: Source, inputs: Inputs) -> Roles:
+    """The roles of a source's columns."""
+    with speaking(source):
+        return resolve(inputs, list(source.columns), _hard_scores(source), source.where)
+
+
+def scan(source: Source, roles: Roles, inputs: Inputs) -> tuple[Tally, Query]:
+    """Count the rows of the asked split, in one query."""
+    with speaking(source):
+        source, left_out = selected(source, roles)
+        query = build(source, roles, inputs, attribute_sets(roles.sensitive, inputs.cross))
+        rows = source.con.execute(query.sql).fetchall()
+    return _tally(query, rows, roles, inputs, left_out, source.where), query
+
+
+@contextlib.contextmanager
+def speaking(source: Source) -> Iterator[None]:
+    """Whatever DuckDB raises inside becomes one sentence about this source."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise _explained(error, source) from error
 
 
 def attribute_sets(sensitive: Sequence[str], cross: int) -> tuple[tuple[str, ...], ...]:
@@ -60,9 +85,11 @@ def _hard_scores(source: Source) -> dict[str, bool]:
     return hard
 
 
-def _selected(source: Source, roles: Roles) -> tuple[Source, int]:
+def selected(source: Source, roles: Roles) -> tuple[Source, int]:
     """The rows of the asked split, and how many others were left out."""
-    if not (source.con.execute(f"SELECT count(*) FROM (SELECT 1 FROM {source.sql} LIMIT 1)").fetchall()[0])[0]:
+    if not (source.con.execute(f"SELECT count(*) FROM (SELECT 1 FROM {source.sql} LIMIT 1)").fetchall()[0])[
+        0
+    ]:
         raise FairauditError(f"{source.where} has a header but no rows; there is nothing to audit.")
     if roles.split is None:
         return source, 0
@@ -80,7 +107,7 @@ def _selected(source: Source, roles: Roles) -> tuple[Source, int]:
     return replace(source, sql=sql), rest
 
 
-def _explained(error: duckdb.Error, source: Source, roles: Roles | None) -> FairauditError:
+def _explained(error: duckdb.Error, source: Source) -> FairauditError:
     """Our own checks inside the query speak as `fairaudit|rule|column|value`; the rest is DuckDB's."""
     text = str(error)
     if "fairaudit|" not in text:
@@ -105,7 +132,9 @@ def _tally(
     query: Query, rows: list[tuple[Any, ...]], roles: Roles, inputs: Inputs, left_out: int, where: str
 ) -> Tally:
     dropped = 0
-    cells: dict[tuple[str, tuple[str, ...]], list[tuple[Any, ...]]] = {(k.kind, k.attributes): [] for k in query.sets}
+    cells: dict[tuple[str, tuple[str, ...]], list[tuple[Any, ...]]] = {
+        (k.kind, k.attributes): [] for k in query.sets
+    }
     memo: dict[Any, str | None] = {}
     for row in rows:
         cells[_set_of(query, row[0])].append(row)

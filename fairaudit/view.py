@@ -20,7 +20,8 @@ MAX_CORRELATED = 2000
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How numbers are judged. `min_events`: rows a denominator needs to enter a min, max or gap; `min_n`: rows
-    under which a group is called small; `level`: of every interval; `seed`: of every draw."""
+    under which a group is called small; `level`: of every interval; `seed`: of every draw.
+    """
 
     level: float = 0.95
     min_events: int = 10
@@ -47,11 +48,15 @@ class Counts:
 
     def minus(self, part: Counts) -> Counts:
         """These counts without a part of them, as a jackknife needs."""
-        return Counts(self.support - part.support, self.correct - part.correct, self.predicted - part.predicted)
+        return Counts(
+            self.support - part.support, self.correct - part.correct, self.predicted - part.predicted
+        )
 
     def rest(self) -> Counts:
         """For each group, the counts of all the other groups together."""
-        return Counts(*(a.sum(axis=-2, keepdims=True) - a for a in (self.support, self.correct, self.predicted)))
+        return Counts(
+            *(a.sum(axis=-2, keepdims=True) - a for a in (self.support, self.correct, self.predicted))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,7 +161,9 @@ def clustered(value: Array, replicates: Array, at_most: Array) -> Shares:
         size = np.where(var > 0, value * (1 - value) / var, bounded)
     size = np.where(size > 0, size, bounded)
     df = max(buckets - 1.0, 1.0)
-    if len(value) > MAX_CORRELATED:  # the matrix would not fit, and only single intervals are asked of so many
+    if (
+        len(value) > MAX_CORRELATED
+    ):  # the matrix would not fit, and only single intervals are asked of so many
         return Shares(value, size, None, df)
     with np.errstate(divide="ignore", invalid="ignore"):
         corr = jackknife(replicates) / np.sqrt(np.outer(var, var))

@@ -1,0 +1,221 @@
+"""Two models on the same rows: the joint table of their predictions, and how their numbers move together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from fairaudit.columns import Inputs, Roles, with_sensitive
+from fairaudit.cube import FIXED, Cube, cube_of
+from fairaudit.errors import FairauditError, missing_column
+from fairaudit.labels import MISSING, text_of
+from fairaudit.prepare import Naming, views
+from fairaudit.query import Query
+from fairaudit.source import Source, quote
+from fairaudit.table import attribute_sets, opened, resolved_roles, scan, selected, speaking
+from fairaudit.tally import Tally
+from fairaudit.view import Settings, View
+
+Array = np.ndarray[Any, Any]
+Indicator = Callable[[Array, Array, int], Array]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pair:
+    """The tallies of both models on the rows they share, the joint table, and the counts of rows.
+
+    `joint`: attributes -> cube (attribute…, y_true, y_pred_before, y_pred[, bucket]).
+    """
+
+    before: Tally
+    after: Tally
+    joint: Tally
+    rows: Mapping[str, int]
+
+
+def pair(before: Any, after: Any, inputs: Inputs) -> Pair:
+    """Read two sets of predictions and match their rows by `inputs.id`.
+
+    Raises FairauditError for a repeated id, no shared row, or a row whose label differs.
+    """
+    with duckdb.connect() as con:
+        sides = [opened(d, inputs, con, v) for d, v in ((before, "before"), (after, "after"))]
+        sides = [replace(s, where=f"{s.where} ({name})") if s.where == "the dataframe" else s
+                 for s, name in zip(sides, ("before", "after"), strict=True)]  # fmt: skip
+        inputs = replace(inputs, id=_key(sides, inputs.id))
+        first = resolved_roles(sides[0], inputs)
+        inputs = with_sensitive(inputs, first.sensitive)
+        roles = [first, resolved_roles(sides[1], inputs)]
+        shared, rows = _shared(sides, roles, inputs)
+        whole = [replace(r, split=None) for r in roles]
+        (tally_before, query_before), (tally_after, query_after) = (
+            scan(s, r, inputs) for s, r in zip(shared, whole, strict=True)
+        )
+        joint = _joint(con, query_before, query_after, first, inputs, tally_before)
+        return Pair(tally_before, tally_after, joint, rows)
+
+
+def _key(sides: list[Source], asked: str | None) -> str:
+    if asked is None:
+        if all("id" in s.columns for s in sides):
+            return "id"
+        raise FairauditError("rows of two files are matched by an id; name its column with --id.")
+    for s in sides:
+        if asked not in s.columns:
+            raise missing_column(asked, s.columns, s.where)
+    return asked
+
+
+def _shared(sides: list[Source], roles: list[Roles], inputs: Inputs) -> tuple[list[Source], dict[str, int]]:
+    """Both sides cut down to the rows whose id is in both, and the counts."""
+    key = quote(inputs.id or "id")
+    chosen = []
+    rows: dict[str, int] = {}
+    for s, r, name in zip(sides, roles, ("before", "after"), strict=True):
+        with speaking(s):
+            chosen.append(selected(s, r)[0])
+            sql = f"SELECT count(*), count(DISTINCT CAST({key} AS VARCHAR)) FROM {chosen[-1].sql}"
+            n, distinct = s.con.execute(sql).fetchall()[0]
+        if n != distinct:
+            raise FairauditError(
+                f"column '{inputs.id}' must name each row once, but {s.where} has {n} rows and {distinct} ids; "
+                "remove repeats or name another column with --id."
+            )
+        rows[name] = int(n)
+    one, two = chosen
+    match = f"CAST(l.{key} AS VARCHAR) = CAST(r.{key} AS VARCHAR)"
+    y = [quote(r.y_true) for r in roles]
+    differ = f"count(*) FILTER (WHERE {_different(f'l.{y[0]}', f'r.{y[1]}')})"
+    example = f"min(CAST(l.{key} AS VARCHAR)) FILTER (WHERE {_different(f'l.{y[0]}', f'r.{y[1]}')})"
+    with speaking(one):
+        matched, unlike, which = one.con.execute(
+            f"SELECT count(*), {differ}, {example} FROM {one.sql} l JOIN {two.sql} r ON {match}"
+        ).fetchall()[0]
+    if matched == 0:
+        raise FairauditError(
+            f"no '{inputs.id}' is in both {one.where} and {two.where}; nothing to compare row by row."
+        )
+    if unlike:
+        raise FairauditError(
+            f"{unlike} rows have different labels in the two files (first: {inputs.id} {which}); a paired comparison "
+            "needs the same rows with the same labels."
+        )
+    cut = [
+        replace(a, sql=f"(SELECT l.* FROM {a.sql} l SEMI JOIN {b.sql} r ON {match})")
+        for a, b in ((one, two), (two, one))
+    ]
+    return cut, rows | {"matched": int(matched)}
+
+
+def _different(left: str, right: str) -> str:
+    """Labels differ: as numbers where both are, else as text."""
+    number = f"TRY_CAST({left} AS DOUBLE) = TRY_CAST({right} AS DOUBLE)"
+    text = f"lower(CAST({left} AS VARCHAR)) IS NOT DISTINCT FROM lower(CAST({right} AS VARCHAR))"
+    return f"NOT coalesce({number}, {text})"
+
+
+def _joint(
+    con: duckdb.DuckDBPyConnection, before: Query, after: Query, roles: Roles, inputs: Inputs, tally: Tally
+) -> Tally:
+    """The joint table: one GROUP BY of the matched rows."""
+    attributes = [f"k_a{i}" for i in range(len(roles.sensitive))]
+    bucket = ["k_bucket"] if "bucket" in before.keys else []
+    weighted = "w" in before.measures
+    sums = (
+        "".join(f", sum(l.m_{m}) // {FIXED}, sum(l.m_{m}) % {FIXED}" for m in ("w", "w2")) if weighted else ""
+    )
+    keys = [
+        *(f"l.{a}" for a in attributes),
+        "l.k_y_true",
+        "l.k_y_pred",
+        "r.k_y_pred",
+        *(f"l.{b}" for b in bucket),
+    ]
+    sql = f"SELECT {', '.join(keys)}, count(*){sums} FROM ({before.rows}) l JOIN ({after.rows}) r ON l.id = r.id GROUP BY ALL"
+    rows = con.execute(sql).fetchall()
+    axes = (*roles.sensitive, "y_true", "y_pred_before", "y_pred", *(b[2:] for b in bucket))
+    texts = [[text_of(v) for v in column] for column in zip(*(r[: len(axes)] for r in rows), strict=True)]
+    labels = [at for at, a in enumerate(axes) if a.startswith("y_")]
+    kept = [i for i in range(len(rows)) if all(texts[at][i] is not None for at in labels)]
+    na = set(inputs.na)
+    columns = [[MISSING if (v := c[i]) is None or (v in na and at not in labels) else v for i in kept]
+               for at, c in enumerate(texts)]  # fmt: skip
+    measures = {"count": [int(rows[i][len(axes)]) for i in kept]}
+    if weighted:
+        for m, name in enumerate(("w", "w2")):
+            high = len(axes) + 1 + 2 * m
+            measures[name] = [int(rows[i][high]) * FIXED + int(rows[i][high + 1]) for i in kept]
+    whole = cube_of(axes, columns, measures)
+    rest = axes[len(roles.sensitive) :]
+    sets = attribute_sets(roles.sensitive, inputs.cross)
+    return Tally({a: whole.keep((*a, *rest)) for a in sets}, {}, tally.description)
+
+
+def joint_views(joint: Tally, names: Naming, settings: Settings) -> dict[str, View]:
+    """The joint table of each view, by its name."""
+    return {v.by: v for v in views(joint, names, settings)}
+
+
+#: Numerator and denominator of a rate as indicators of a cell (y, p) for a class c.
+_INDICATORS: Mapping[str, tuple[Indicator, Indicator]] = {
+    "accuracy": (lambda y, p, c: y == p, lambda y, p, c: y == y),
+    "selection_rate": (lambda y, p, c: p == c, lambda y, p, c: y == y),
+    "tpr": (lambda y, p, c: (y == c) & (p == c), lambda y, p, c: y == c),
+    "fnr": (lambda y, p, c: (y == c) & (p != c), lambda y, p, c: y == c),
+    "fpr": (lambda y, p, c: (y != c) & (p == c), lambda y, p, c: y != c),
+    "tnr": (lambda y, p, c: (y != c) & (p != c), lambda y, p, c: y != c),
+    "ppv": (lambda y, p, c: (y == c) & (p == c), lambda y, p, c: p == c),
+    "npv": (lambda y, p, c: (y != c) & (p != c), lambda y, p, c: p != c),
+    "recall": (lambda y, p, c: (y == c) & (p == c), lambda y, p, c: y == c),
+    "precision": (lambda y, p, c: (y == c) & (p == c), lambda y, p, c: p == c),
+}
+
+
+def correlation(view: View, metric: str, group: str | None, class_: str | None) -> float | None:
+    """The correlation of a rate (or F1) before and after, from its influence on the joint cells; None for others.
+
+    The influence of a cell on num/den is (1[num] − p·1[den]) / Σden; errors of the two models are then sums over
+    the same rows, so their covariance is Σ mass·i_before·i_after (over buckets of clusters where there are any).
+    """
+    class_at = view.positive if class_ is None else view.classes.index(class_)
+    if metric not in (*_INDICATORS, "f1") or (class_at is None and metric != "accuracy"):
+        return None
+    g, y, before, after, mass, squares, bucket = _cells(view.labels)
+    inside = np.ones(len(y), bool) if group is None else g == view.groups.index(group)
+    parts = [_influence(metric, inside, y, p, mass, class_at or 0) for p in (before, after)]
+    if bucket is None:
+        cov, *var = (
+            float((squares * a * b).sum())
+            for a, b in ((parts[0], parts[1]), (parts[0],) * 2, (parts[1],) * 2)
+        )
+    else:
+        sums = [np.bincount(bucket, mass * i) for i in parts]
+        cov, *var = (float(a @ b) for a, b in ((sums[0], sums[1]), (sums[0],) * 2, (sums[1],) * 2))
+    scale = float(np.sqrt(var[0] * var[1]))
+    return float(np.clip(cov / scale, -1.0, 1.0)) if scale > 0 else 0.0
+
+
+def _cells(cube: Cube) -> tuple[Array, Array, Array, Array, Array, Array, Array | None]:
+    codes = [cube.codes[:, cube.axis(a)] for a in ("group", "y_true", "y_pred_before", "y_pred")]
+    weighted = "w" in cube.measures
+    mass, squares = cube.real("w" if weighted else "count"), cube.real("w2" if weighted else "count")
+    bucket = cube.codes[:, cube.axis("bucket")] if "bucket" in cube.axes else None
+    return (*codes, mass, squares, bucket)  # type: ignore[return-value]
+
+
+def _influence(metric: str, inside: Array, y: Array, p: Array, mass: Array, c: int) -> Array:
+    if metric == "f1":
+        both, either = (y == c) & (p == c) & inside, ((y == c).astype(float) + (p == c)) * inside
+        up, down = 2.0 * both, either
+    else:
+        numerator, denominator = _INDICATORS[metric]
+        up, down = (np.asarray(f(y, p, c) & inside, float) for f in (numerator, denominator))
+    total = float((mass * down).sum())
+    if total == 0:
+        return np.zeros(len(y))
+    rate = float((mass * up).sum()) / total
+    return np.asarray((up - rate * down) / total)
