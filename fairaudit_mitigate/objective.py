@@ -181,7 +181,7 @@ def _spread(totals: Tensor, reduction: str) -> Tensor:
 def _pull(totals: Tensor, penalty: float, reduction: str) -> Tensor:
     """2λ (L_g − L̄), divided by the number of groups present for `mean`; 0 for an absent group."""
     present = totals[1, :-1] > 0
-    factor = 2 * penalty / (present.sum().clamp(min=1) if reduction == MEAN else 1)
+    factor = 2 * penalty / (present.sum().clamp(min=1).to(totals.dtype) if reduction == MEAN else 1)
     return torch.where(present, factor * _gaps(totals, present), 0.0)
 
 

@@ -1,0 +1,154 @@
+"""The trainer: exact under accumulation, same dropout in both passes, plain LoRA without penalty."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from fairaudit.errors import FairauditError  # noqa: E402
+from fairaudit_mitigate import FairnessTrainer  # noqa: E402
+from fairaudit_mitigate.objective import FairLoss, fair_loss  # noqa: E402
+from fairaudit_mitigate.train import KeepBest  # noqa: E402
+
+ROWS = 18
+
+
+class Net(torch.nn.Module):  # type: ignore[misc,name-defined]
+    """A float64 classifier of points, with dropout where asked."""
+
+    def __init__(self, dropout: float = 0.0) -> None:
+        super().__init__()
+        torch.manual_seed(3)
+        layers = [torch.nn.Linear(3, 8), torch.nn.Dropout(dropout), torch.nn.Tanh(), torch.nn.Linear(8, 3)]
+        self.layers = torch.nn.Sequential(*layers).double()
+
+    def forward(self, x: Any) -> Any:
+        return transformers.modeling_outputs.SequenceClassifierOutput(logits=self.layers(x))
+
+
+def rows() -> list[dict[str, Any]]:
+    generator = torch.Generator().manual_seed(5)
+    return [
+        {
+            "x": torch.randn(3, generator=generator, dtype=torch.float64),
+            "labels": int(torch.randint(0, 3, (), generator=generator)),
+            "groups": int(torch.randint(-1, 3, (), generator=generator)),
+        }
+        for _ in range(ROWS)
+    ]
+
+
+def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
+    plain = {k: torch.tensor([i[k] for i in items]) for k in ("labels", "groups")}
+    return {"x": torch.stack([i["x"] for i in items]), **plain}
+
+
+def trainer(folder: Path, net: Net, objective: FairLoss, **changes: Any) -> FairnessTrainer:
+    settings = {
+        "per_device_train_batch_size": ROWS,
+        "max_steps": 1,
+        "learning_rate": 1.0,
+        "optim": "sgd",
+        "lr_scheduler_type": "constant",
+        "max_grad_norm": 0.0,
+    }
+    arguments = transformers.TrainingArguments(
+        output_dir=str(folder), use_cpu=True, report_to="none", save_strategy="no", logging_strategy="no",
+        disable_tqdm=True, dataloader_pin_memory=False, **(settings | changes),
+    )  # fmt: skip
+    return FairnessTrainer(
+        model=net, args=arguments, train_dataset=rows(), data_collator=collate, objective=objective,
+        group_names=("a", "b", "c"),
+    )  # fmt: skip
+
+
+def parameters(net: Net) -> Any:
+    return torch.cat([p.detach().flatten() for p in net.parameters()])
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("penalty", [0.0, 2.0])
+@pytest.mark.parametrize(("batch", "pieces"), [(9, 2), (5, 4)])
+def test_accumulated_step_equals_the_full_batch(tmp_path: Path, penalty: float, batch: int, pieces: int) -> None:
+    objective = FairLoss(3, penalty)
+    start, whole, parts = Net(), Net(), Net()
+    trainer(tmp_path, whole, objective).train()
+    run = trainer(tmp_path, parts, objective, per_device_train_batch_size=batch, gradient_accumulation_steps=pieces)
+    run.train()
+    expected = parameters(whole) - parameters(start)
+    assert expected.norm() > 0.01
+    assert (parameters(parts) - parameters(whole)).norm() / expected.norm() < 1e-9
+    assert len(run.history) == 1
+    assert run.history[0]["groups_present"] == 3
+
+
+def test_the_step_follows_the_objective(tmp_path: Path) -> None:
+    net, reference = Net(), Net()
+    trainer(tmp_path, net, FairLoss(3, 0.7)).train()
+    batch = collate(rows())
+    losses = torch.nn.functional.cross_entropy(reference.layers(batch["x"]), batch["labels"], reduction="none")
+    loss, _ = fair_loss(losses, batch["groups"], 3, 0.7)
+    loss.backward()
+    expected = torch.cat([(p - p.grad).detach().flatten() for p in reference.parameters()])
+    torch.testing.assert_close(parameters(net), expected, rtol=0, atol=1e-14)
+
+
+def test_no_penalty_is_the_plain_trainer_to_the_bit(tmp_path: Path) -> None:
+    """Also the objective that `lora` uses: three steps, small batches."""
+    changes = {"per_device_train_batch_size": 4, "max_steps": 3}
+    fair, plain = Net(), Net()
+    trainer(tmp_path, fair, FairLoss(3, 0.0), **changes).train()
+    trainer(tmp_path, plain, FairLoss(3), **changes).train()
+    assert torch.equal(parameters(fair), parameters(plain))
+
+
+def test_both_passes_draw_the_same_dropout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    inner = FairnessTrainer._row_losses
+
+    def record(self: FairnessTrainer, model: Any, inputs: Any) -> Any:
+        found = inner(self, model, inputs)
+        seen.append(found[0].detach())
+        return found
+
+    monkeypatch.setattr(FairnessTrainer, "_row_losses", record)
+    changes = {"per_device_train_batch_size": 6, "gradient_accumulation_steps": 3}
+    trainer(tmp_path, Net(dropout=0.5), FairLoss(3, 1.0), **changes).train()
+    assert len(seen) == 6
+    assert all(torch.equal(first, second) for first, second in zip(seen[:3], seen[3:], strict=True))
+
+
+def test_a_loss_that_is_not_finite_stops_with_step_and_group(tmp_path: Path) -> None:
+    run = trainer(tmp_path, Net(), FairLoss(3, 0.1))
+    for row in run.train_dataset:
+        if row["groups"] == 1:
+            row["x"].fill_(float("inf"))
+    with pytest.raises(FairauditError, match=r"step 1 \(groups: b\)"):
+        run.train()
+
+
+def test_keep_best_prefers_the_score_and_then_accuracy() -> None:
+    records: list[dict[str, object]] = []
+    keeper = KeepBest(lambda m: m["worst"], records)
+    net = Net()
+    state = transformers.TrainerState()
+    for step, (worst, accuracy) in enumerate([(0.9, 0.9), (0.2, 0.5), (0.2, 0.6), (float("nan"), 0.9), (0.1, 1.0)]):
+        state.global_step = step
+        metrics = {"eval_worst": worst, "eval_accuracy": accuracy, "eval_runtime": 1.0}
+        keeper.on_evaluate(None, state, None, metrics=metrics, model=net)
+    assert keeper.best.step == 2  # the model before training (step 0) is only looked at
+    assert [r["step"] for r in records] == [0, 1, 2, 3, 4]
+    assert "runtime" not in records[0]["validation"]
