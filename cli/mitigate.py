@@ -66,11 +66,11 @@ def mitigate(
     columns = Columns(y_true, image, text, id, split_column, cluster)
     with progress.voice() as voice:
         done = run(
-            model, data, out=out, method=method, sensitive=sensitive or (), columns=columns,
-            positive=positive, image_size=image_size, new_head=new_head, merge=merge, audit=audit,
-            force=force, device=device, dtype=dtype, voice=voice, groups=groups, penalty=penalty,
-            reduction=reduction, rank=rank, alpha=alpha, targets=wanted, lr=lr, epochs=epochs, max_steps=max_steps, batch_size=batch_size,
-            accumulate=accumulate, select=select, seed=seed,
+            model, data, out=out, method=method, sensitive=sensitive or (), columns=columns, audit=audit,
+            positive=positive, image_size=image_size, new_head=new_head, merge=merge, force=force, dtype=dtype,
+            device=device, voice=voice, groups=groups, penalty=penalty, reduction=reduction, rank=rank, lr=lr,
+            alpha=alpha, targets=wanted, epochs=epochs, max_steps=max_steps, batch_size=batch_size, seed=seed,
+            accumulate=accumulate, select=select,
         )  # fmt: skip
     typer.echo(plain.comparison(done.comparison))
     progress.say(f"everything is in {done.out}")

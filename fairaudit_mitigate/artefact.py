@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from torch import Tensor
 
 from fairaudit.errors import FairauditError
@@ -32,10 +33,9 @@ def new_folder(out: Path) -> Iterator[Path]:
         temporary.chmod(0o755)
         yield temporary
         temporary.rename(out)
-    except OSError as error:
-        raise FairauditError(
-            f"cannot write '{out}': {error.strerror or error}; choose another place."
-        ) from error
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise FairauditError(f"cannot write '{out}': {reason}; choose another place.") from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -47,7 +47,7 @@ class Classifier:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """How to load. `new_labels`: the classes of a fresh head, where the checkpoint has none or on `new_head`."""
+    """How to load. `new_labels`: classes of a fresh head, for a checkpoint without one or `new_head`."""
 
     kind: str
     new_labels: tuple[str, ...] = ()
@@ -126,6 +126,7 @@ def _model(
     base: str, config: Any, request: Request, under_adapter: bool
 ) -> tuple[Any, bool, tuple[str, ...]]:
     """The model with a head, whether that head is fresh, and other modules that are."""
+    loader = _loader(config, request.kind)
     ending = _HEADS[request.kind]
     has_head = any(str(a).endswith(ending) for a in config.architectures or ())
     fresh = (not has_head or request.new_head) and not under_adapter
@@ -137,7 +138,7 @@ def _model(
             )
         config.id2label = dict(enumerate(request.new_labels))
         config.label2id = {label: k for k, label in config.id2label.items()}
-    model, info = _from_pretrained(base, config, request.kind)
+    model, info = _from_pretrained(loader, base, config)
     heads = head_names(model)
     foreign = [k for k in info["missing_keys"] if not _in_head(k, heads)]
     if foreign or (not fresh and not under_adapter and (info["missing_keys"] or info["mismatched_keys"])):
@@ -162,22 +163,29 @@ def _in_head(key: str, heads: Sequence[str]) -> bool:
     return key.split(".", 1)[0] in heads or ".pooler." in key
 
 
-def _from_pretrained(base: str, config: Any, kind: str) -> tuple[Any, dict[str, Any]]:
-    import torch
+def _loader(config: Any, kind: str) -> Any:
+    """The class that loads classifiers of this kind, if it knows the type of model."""
     from transformers import AutoModelForImageClassification, AutoModelForSequenceClassification
 
-    loader = AutoModelForImageClassification if kind == "image" else AutoModelForSequenceClassification
+    loader: Any = AutoModelForImageClassification if kind == "image" else AutoModelForSequenceClassification
     if type(config) not in loader._model_mapping:
         raise FairauditError(
-            f"a model of type '{config.model_type}' cannot classify {kind}s; choose another model."
+            f"a model of type '{config.model_type}' cannot classify {kind}s; choose another."
         )
+    return loader
+
+
+def _from_pretrained(loader: Any, base: str, config: Any) -> tuple[Any, dict[str, Any]]:
+    import torch
+    from safetensors import SafetensorError
+
     try:
         with quiet():
             model, info = loader.from_pretrained(
                 base, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False,
                 output_loading_info=True, ignore_mismatched_sizes=True,
             )  # fmt: skip
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise FairauditError(
             f"the weights of '{base}' cannot be loaded (safetensors only): {_first_line(error)}"
         ) from error

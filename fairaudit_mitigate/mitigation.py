@@ -138,9 +138,8 @@ def _carry_out(job: Job, folder: Path, voice: Voice) -> tuple[Proof, dict[str, A
     if job.merge and job.settings.spec.adapts:
         save_merged(reloaded, folder)
     proof = prove(folder / BEFORE, folder / AFTER, tuple(test.sensitive), job.positive, job.columns.cluster)
-    manifest = build_manifest(
-        _arguments(job, tuple(test.sensitive)), rows, job.model, _results(fitted, difference)
-    )
+    arguments = {**asdict(job), "sensitive": list(test.sensitive)}
+    manifest = _plain(build_manifest(arguments, rows, job.model, _results(fitted, difference)))
     _write_evidence(folder, proof, fitted, manifest)
     return proof, manifest
 
@@ -170,6 +169,10 @@ def _classifier(job: Job, rows: Rows, voice: Voice) -> Classifier:
             f"'{job.model}' is an adapter; give its merged model (mitigate --merge writes one)."
         )
     target_ids(rows.y_true, classifier.labels, job.data)
+    if classifier.fresh_head:
+        voice.say(
+            "`before` is the model with that untrained head; compare with `--method lora` for a fair rival."
+        )
     return classifier
 
 
@@ -184,10 +187,6 @@ def _check(
         for m, p in ((fitted.model, classifier.preprocessor), (reloaded.model, reloaded.preprocessor))
     )
     return check_same(trained, again, place)
-
-
-def _arguments(job: Job, sensitive: tuple[str, ...]) -> dict[str, object]:
-    return {**asdict(job), "sensitive": list(sensitive)}
 
 
 def _results(fitted: Fitted, difference: float) -> dict[str, object]:
@@ -212,7 +211,7 @@ def _write_evidence(folder: Path, proof: Proof, fitted: Fitted, manifest: dict[s
     write_text(
         folder / "history.jsonl", "".join(json.dumps(_plain(record)) + "\n" for record in fitted.history)
     )
-    write_text(folder / "manifest.json", json.dumps(_plain(manifest), indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
 
 
 def _plain(value: Any) -> Any:

@@ -123,8 +123,9 @@ def logits_of(
 def table_of(rows: Rows, labels: Sequence[str], targets: Sequence[int], logits: Tensor) -> pyarrow.Table:
     """The predictions as a table, in the columns that a report detects.
 
-    `id`, `split`, `y_true`, `y_pred`, `prob_<label>`, `loss` (natural log), sensitive columns, cluster. Probabilities and losses are computed in float64 from the logits. Raises FairauditError where a
-    sensitive column has the name of one of these.
+    `id`, `split`, `y_true`, `y_pred`, `prob_<label>`, `loss` (natural log), sensitive columns, cluster.
+    Probabilities and losses are computed in float64 from the logits. Raises FairauditError where a sensitive
+    column has the name of one of these.
     """
     import pyarrow
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import fairaudit
-from fairaudit.errors import FairauditError
+from fairaudit.errors import FairauditError, did_you_mean
 
 ROLES = {"y_true": "y_true", "y_pred": "y_pred", "prob_prefix": "prob_", "loss": "loss"}
 
@@ -47,7 +47,8 @@ def prove(
 
 def metric_of(table: object, metric: str, attributes: Sequence[str]) -> float:
     """A metric of a predictions table: by the first attribute that has it, else by class, else overall."""
-    found = fairaudit.audit(table, **ROLES, sensitive=list(attributes), split="all")
+    roles: dict[str, Any] = {**ROLES}
+    found = fairaudit.audit(table, **roles, sensitive=list(attributes), split="all")
     for by in (*attributes, "class", "overall"):
         try:
             value = found.estimate(metric, by=by).value
@@ -63,9 +64,11 @@ def better_direction(metric: str) -> int:
     """1 where a higher value of the metric is better, -1 where a lower one is."""
     if metric in ("accuracy", "worst_group_accuracy"):
         return 1
-    from fairaudit import catalogue
+    from fairaudit.catalogue import BY_ID
 
-    return catalogue.better(metric)
+    if metric not in BY_ID:
+        raise FairauditError(f"no metric '{metric}' to select by.{did_you_mean(metric, BY_ID)}")
+    return -1 if BY_ID[metric].better == "lower" else 1
 
 
 def read_findings(path: str | Path) -> Found:

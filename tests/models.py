@@ -41,7 +41,9 @@ def _config(kind: str) -> Any:
     if kind == "dinov2":
         return t.Dinov2Config(**small, image_size=SIDE, patch_size=4, mlp_ratio=2)
     if kind == "swin":
-        return t.Swinv2Config(image_size=SIDE, patch_size=2, embed_dim=8, depths=[1, 1], num_heads=[1, 2], window_size=2)
+        return t.Swinv2Config(
+            image_size=SIDE, patch_size=2, embed_dim=8, depths=[1, 1], num_heads=[1, 2], window_size=2
+        )
     if kind == "clip":
         vision = {**small, "image_size": SIDE, "patch_size": 4}
         return t.CLIPConfig(vision_config=vision, text_config={**small, "vocab_size": 30}, projection_dim=8)
@@ -58,17 +60,21 @@ def _tokenizer() -> Any:
 
     inner = Tokenizer(WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
     inner.pre_tokenizer = Whitespace()
-    return PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="[UNK]", eos_token="[SEP]", pad_token="[PAD]")
+    return PreTrainedTokenizerFast(
+        tokenizer_object=inner, unk_token="[UNK]", eos_token="[SEP]", pad_token="[PAD]"
+    )
 
 
 def _image_processor() -> Any:
     from transformers.models.vit.image_processing_pil_vit import ViTImageProcessorPil
 
-    return ViTImageProcessorPil(size={"height": SIDE, "width": SIDE}, image_mean=[0.5] * 3, image_std=[0.5] * 3)
+    return ViTImageProcessorPil(
+        size={"height": SIDE, "width": SIDE}, image_mean=[0.5] * 3, image_std=[0.5] * 3
+    )
 
 
 def draw_rows(n: int = 40, seed: int = 0) -> list[dict[str, str]]:
-    """`n` rows for each of the splits 0, 1, 2: class and place agree in 80 % of train, in half of the others."""
+    """`n` rows for each of the splits 0, 1, 2: class and place agree in 80 % of train, else in half."""
     draw = random.Random(seed)
     rows = []
     for split in range(3):
@@ -104,7 +110,12 @@ def save_texts(path: Path, n: int = 40) -> Path:
     for i, row in enumerate(rows):
         words = [draw.choice(WORDS[8:]) for _ in range(draw.randint(2, 6))]
         words += [("bad", "good")[int(row["y"])], ("man", "woman")[int(row["place"])]]
-        row |= {"id": f"t{i}", "text": " ".join(words), "label": row["y"], "sex": ("M", "F")[int(row["place"])]}
+        row |= {
+            "id": f"t{i}",
+            "text": " ".join(words),
+            "label": row["y"],
+            "sex": ("M", "F")[int(row["place"])],
+        }
     _write(path, rows, ("id", "text", "label", "sex", "split"))
     return path
 

@@ -9,11 +9,11 @@ import pytest
 
 pytest.importorskip("peft")
 
-import models  # noqa: E402
+import models
 
-from fairaudit.errors import FairauditError  # noqa: E402
-from fairaudit_mitigate.adapter import add_adapter, head_names, leaves, lora_targets, train_everything  # noqa: E402
-from fairaudit_mitigate.classifier import Request, load  # noqa: E402
+from fairaudit.errors import FairauditError
+from fairaudit_mitigate.adapter import add_adapter, head_names, leaves, lora_targets, train_everything
+from fairaudit_mitigate.classifier import Request, load
 
 EXPECTED = {
     "vit": (12, ["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"]),

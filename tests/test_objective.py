@@ -30,7 +30,10 @@ def row_losses(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 def by_hand(a: float, b: float, penalty: float, reduction: str) -> tuple[float, float, float]:
     """J, dJ/da and dJ/db in plain Python, from the definition."""
-    rows = [((a * x + b - y) ** 2, 2 * (a * x + b - y) * x, 2 * (a * x + b - y)) for x, y in zip(X, Y, strict=True)]
+    rows = [
+        ((a * x + b - y) ** 2, 2 * (a * x + b - y) * x, 2 * (a * x + b - y))
+        for x, y in zip(X, Y, strict=True)
+    ]
     total = [sum(r[k] for r in rows) / len(rows) for k in range(3)]
     means = []
     for g in sorted({g for g in GROUPS if g >= 0}):
@@ -159,7 +162,9 @@ def test_totals_add_up_and_statistics_follow_from_them() -> None:
     losses, groups = torch.arange(6, dtype=torch.float64), torch.tensor([0, 1, -1, 1, 0, 2])
     totals = batch_totals(losses, groups, 3)
     assert totals.tolist() == [[4, 4, 5, 2], [2, 2, 1, 1]]
-    assert torch.equal(totals, batch_totals(losses[:2], groups[:2], 3) + batch_totals(losses[2:], groups[2:], 3))
+    assert torch.equal(
+        totals, batch_totals(losses[:2], groups[:2], 3) + batch_totals(losses[2:], groups[2:], 3)
+    )
     loss, found = fair_loss(losses, groups, 3, 0.3)
     again = statistics(totals, 0.3)
     assert again.value.item() == pytest.approx(loss.item())

@@ -82,11 +82,15 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.mark.parametrize("penalty", [0.0, 2.0])
 @pytest.mark.parametrize(("batch", "pieces"), [(9, 2), (5, 4)])
-def test_accumulated_step_equals_the_full_batch(tmp_path: Path, penalty: float, batch: int, pieces: int) -> None:
+def test_accumulated_step_equals_the_full_batch(
+    tmp_path: Path, penalty: float, batch: int, pieces: int
+) -> None:
     objective = FairLoss(3, penalty)
     start, whole, parts = Net(), Net(), Net()
     trainer(tmp_path, whole, objective).train()
-    run = trainer(tmp_path, parts, objective, per_device_train_batch_size=batch, gradient_accumulation_steps=pieces)
+    run = trainer(
+        tmp_path, parts, objective, per_device_train_batch_size=batch, gradient_accumulation_steps=pieces
+    )
     run.train()
     expected = parameters(whole) - parameters(start)
     assert expected.norm() > 0.01
@@ -99,7 +103,9 @@ def test_the_step_follows_the_objective(tmp_path: Path) -> None:
     net, reference = Net(), Net()
     trainer(tmp_path, net, FairLoss(3, 0.7)).train()
     batch = collate(rows())
-    losses = torch.nn.functional.cross_entropy(reference.layers(batch["x"]), batch["labels"], reduction="none")
+    losses = torch.nn.functional.cross_entropy(
+        reference.layers(batch["x"]), batch["labels"], reduction="none"
+    )
     loss, _ = fair_loss(losses, batch["groups"], 3, 0.7)
     loss.backward()
     expected = torch.cat([(p - p.grad).detach().flatten() for p in reference.parameters()])
@@ -145,7 +151,9 @@ def test_keep_best_prefers_the_score_and_then_accuracy() -> None:
     keeper = KeepBest(lambda m: m["worst"], records)
     net = Net()
     state = transformers.TrainerState()
-    for step, (worst, accuracy) in enumerate([(0.9, 0.9), (0.2, 0.5), (0.2, 0.6), (float("nan"), 0.9), (0.1, 1.0)]):
+    for step, (worst, accuracy) in enumerate(
+        [(0.9, 0.9), (0.2, 0.5), (0.2, 0.6), (float("nan"), 0.9), (0.1, 1.0)]
+    ):
         state.global_step = step
         metrics = {"eval_worst": worst, "eval_accuracy": accuracy, "eval_runtime": 1.0}
         keeper.on_evaluate(None, state, None, metrics=metrics, model=net)
