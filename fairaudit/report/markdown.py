@@ -1,0 +1,72 @@
+"""GitHub-flavoured Markdown: the same facts as the terminal report, findings first, tables whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from fairaudit.auditing import Audit
+from fairaudit.comparing import Comparison
+from fairaudit.report import audit_page, comparison_page
+from fairaudit.report.blocks import DOCUMENT, Block, Cell, Command, Facts, Heading, Items, Table
+from fairaudit.report.text import clean
+
+#: Characters that Markdown or HTML would act on inside a name.
+_ACTIVE = re.compile(r"([\\`*_{}\[\]<>|~#$])")
+_STRESS = {"bad": "**", "good": "", "strong": "**", "dim": "", "": ""}
+
+
+def audit(a: Audit, source: str = "", pinned: str = "", saved: str | None = None) -> str:
+    """The report of an audit as Markdown. `source`: what was read; `pinned`: the command that names every role;
+    `saved`: where the audit was written, for the next command."""
+    return page(audit_page.page(a, DOCUMENT, source, pinned, saved))
+
+
+def comparison(c: Comparison, before: str = "before", after: str = "after") -> str:
+    """The report of a comparison as Markdown; `before` and `after` name the two sides."""
+    return page(comparison_page.page(c, DOCUMENT, before, after))
+
+
+def page(blocks: Iterable[Block]) -> str:
+    """Blocks as one Markdown page."""
+    return "\n\n".join(_block(block) for block in blocks) + "\n"
+
+
+def _block(block: Block) -> str:
+    if isinstance(block, Heading):
+        return f"{'#' * block.level} {escaped(block.text)}"
+    if isinstance(block, Facts):
+        return "\n".join(f"- **{escaped(name)}**: {escaped(value)}" for name, value in block.rows)
+    if isinstance(block, Items):
+        return "\n".join(f"- {escaped(s)}" for s in block.sentences)
+    if isinstance(block, Command):
+        return f"```sh\n{clean(block.line)}\n```"
+    if isinstance(block, Table):
+        return _table(block)
+    return _stressed(block.text, block.tone)
+
+
+def _table(block: Table) -> str:
+    head = "| " + " | ".join(escaped(c.name.strip()) for c in block.columns) + " |"
+    rule = "|" + "|".join("---:" if c.right else "---" for c in block.columns) + "|"
+    rows = ["| " + " | ".join(_cell(c) for c in row) + " |" for row in block.rows]
+    note = ["", escaped(block.left_out)] if block.left_out else []
+    return "\n".join([head, rule, *rows, *note])
+
+
+def _cell(cell: Cell) -> str:
+    return _stressed(cell.text.strip(), cell.tone if cell.tone == "bad" else "")
+
+
+def _stressed(text: str, tone: str) -> str:
+    mark = _STRESS[tone] if text else ""
+    return f"{mark}{escaped(text)}{mark}"
+
+
+def escaped(text: str) -> str:
+    r"""Text that Markdown shows as it is.
+
+    >>> escaped("a|b_c")
+    'a\\|b\\_c'
+    """
+    return _ACTIVE.sub(r"\\\1", clean(text))
