@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
-    "Audit": "auditing", "audit": "auditing", "audit_tally": "auditing", "Comparison": "comparing", "compare": "comparing",
+    "Audit": "auditing", "audit": "auditing", "audit_tally": "auditing",
+    "Comparison": "comparing", "compare": "comparing",
     "Estimate": "estimate", "FairauditError": "errors", "Inputs": "columns", "Settings": "view", "Tally": "tally",
     "merge": "tally", "tabulate": "table",
 }  # fmt: skip

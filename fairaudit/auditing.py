@@ -99,9 +99,9 @@ class Audit:
         try:
             settings = Settings(seed=content["seed"], **content["settings"])
             found = tuple(Estimate.from_dict(e) for e in content["estimates"])
-            rest = (tuple(content[k]) for k in ("groups",))
             return Audit(
-                content["data"], tuple(content["classes"]), content["positive"], settings, *rest, found,
+                content["data"], tuple(content["classes"]), content["positive"], settings,
+                tuple(content["groups"]), found,
                 tuple(content["flags"]), tuple(content["warnings"]),
             )  # fmt: skip
         except (KeyError, TypeError) as error:
@@ -142,7 +142,7 @@ def read_document(text: str, schema: str, version: str) -> dict[str, Any]:
         raise FairauditError(f'not a {schema} file: it does not say "schema": "{schema}".')
     if str(whole.get("schema_version", "")).split(".")[0] != version.split(".", maxsplit=1)[0]:
         raise FairauditError(
-            f"this file has schema version {whole.get('schema_version')}, but this fairaudit reads {version}; update it."
+            f"this file has schema version {whole.get('schema_version')}, but this version reads {version}; update."
         )
     return dict(whole["content"])
 
@@ -282,7 +282,8 @@ def resolved(
         shown = ", ".join(f"{k} {n}" for k, n in lengths.items())
         raise FairauditError(f"the arrays must have one length, not: {shown}.")
     frame = pd.DataFrame({k: pd.Series(v) for k, v in (given | groups).items()})
-    return frame, replace(Inputs(**{k: k for k in given}, **inputs), sensitive=tuple(groups))
+    own: dict[str, Any] = {k: k for k in given}
+    return frame, replace(Inputs(**own, **inputs), sensitive=tuple(groups))
 
 
 def _group_columns(sensitive: Any) -> dict[str, list[Any]]:

@@ -72,9 +72,9 @@ def _rate(name: str, formula: str, meaning: str, better: str = "higher") -> Metr
 def _pair(name: str, rates: tuple[str, ...], meaning: str, source: str) -> tuple[Metric, Metric]:
     shown = " and ".join(rates)
     return (
-        Metric(f"{name}_difference", f"{meaning}, as the largest gap between groups", f"max − min over groups of {shown}",
+        Metric(f"{name}_difference", f"{meaning}, as the largest gap", f"max − min over groups of {shown}",
                source, ("attribute",), partial(disparity.difference, rates=rates), _positive, "lower", gap=True),
-        Metric(f"{name}_ratio", f"{meaning}, as the smallest ratio between groups", f"min / max over groups of {shown}",
+        Metric(f"{name}_ratio", f"{meaning}, as the smallest ratio", f"min / max over groups of {shown}",
                source, ("attribute",), partial(disparity.ratio, rates=rates), _positive, "higher"),
     )  # fmt: skip
 
@@ -106,7 +106,8 @@ CATALOGUE: tuple[Metric, ...] = (
            "|P(Ŷ = c | Y = c, S = s) − P(Ŷ = c | Y = c, S ≠ s)|", _FAIRLORA, _GROUPS, disparity.eod,
            better="lower"),
     Metric("f1_min", "the worst-served class or group", "min of F1", _FAIRLORA, _CLASS_OR_GROUP, classwise.panel),
-    Metric("f1_median", "the class or group in the middle", "median of F1", _FAIRLORA, _CLASS_OR_GROUP, classwise.panel),
+    Metric("f1_median", "the class or group in the middle", "median of F1", _FAIRLORA, _CLASS_OR_GROUP,
+           classwise.panel),
     Metric("recall_min", "the worst recall", "min of recall", _FAIRLORA, _CLASS_OR_GROUP, classwise.panel),
     Metric("f1_delta", "gap between best- and worst-served", "max − min of F1", _FAIRLORA, _CLASS_OR_GROUP,
            classwise.panel, better="lower", gap=True),
@@ -118,7 +119,7 @@ CATALOGUE: tuple[Metric, ...] = (
            _GROUPS, disparity.eod_max, better="lower", gap=True),
     Metric("eod_macro", "largest one-vs-all gap, averaged over classes", "mean over c of max over s of eod[c, s]",
            _FAIRLORA, _GROUPS, disparity.eod_macro, better="lower"),
-    Metric("worst_group_accuracy", "accuracy of the worst class × group cell", "min over cells of P(Ŷ = c | Y = c, S = s)",
+    Metric("worst_group_accuracy", "accuracy of the worst cell", "min over cells of P(Ŷ = c | Y = c, S = s)",
            "Sagawa et al. 2020, Waterbirds", _GROUPS, disparity.worst_cell),
     Metric("loss", "mean cross-entropy", "mean of −ln P(Y)", _FAIRLORA, _EVERYWHERE, losses.mean_loss, _losses,
            "lower", high=float("inf")),

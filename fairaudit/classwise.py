@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fairaudit import intervals
-from fairaudit.emit import each, group_places, over, stratum_status, too_few
+from fairaudit.emit import Place, each, group_places, over, stratum_status, too_few
 from fairaudit.estimate import Estimate
 from fairaudit.intervals import Shares
 from fairaudit.rates import Family, family
@@ -46,7 +46,8 @@ def _f1_size(value: Array, down: Array, correct_sq: Array, down_sq: Array) -> Ar
         var = (correct_sq * (2 - 2 * value) ** 2 + (down_sq - 2 * correct_sq) * value**2) / down**2
         edge = down**2 / down_sq / (2 - value)
         inner = value * (1 - value) / var
-    return np.where((value > 0) & (value < 1), inner, edge)
+    out: Array = np.where((value > 0) & (value < 1), inner, edge)
+    return out
 
 
 def _f1_correlations(view: View, value: Array, down: Array, size: Array) -> Array | None:
@@ -109,7 +110,7 @@ def _resampled(view: View, found: Family) -> Array:
 
 def f1(view: View, metric: str) -> Iterator[Estimate]:
     """F1 of each class over all rows."""
-    where: list[dict[str, str | None]] = [{"class_": c} for c in view.classes]
+    where: list[Place] = [{"class_": c} for c in view.classes]
     method = "score-f1" if view.without_bucket is None else "score-jackknife"
     for e in each(view, metric, f1_family(view), where, "class in neither labels nor predictions"):
         yield e if e.interval is None else replace(e, interval=replace(e.interval, method=method))
@@ -117,13 +118,13 @@ def f1(view: View, metric: str) -> Iterator[Estimate]:
 
 def recall(view: View, metric: str) -> Iterator[Estimate]:
     """Recall of each class over all rows."""
-    where: list[dict[str, str | None]] = [{"class_": c} for c in view.classes]
+    where: list[Place] = [{"class_": c} for c in view.classes]
     yield from each(view, metric, recall_family(view), where, "no rows of this class")
 
 
 def precision(view: View, metric: str) -> Iterator[Estimate]:
     """Precision of each class over all rows."""
-    where: list[dict[str, str | None]] = [{"class_": c} for c in view.classes]
+    where: list[Place] = [{"class_": c} for c in view.classes]
     found = family(view, lambda c: (c.correct[..., 0, :], c.predicted[..., 0, :]))
     yield from each(view, metric, found, where, "no rows predicted as this class")
 
@@ -184,7 +185,8 @@ def _macro_size(view: View, value: Array, present: Array, recall_only: bool) -> 
     var = np.bincount(g, weights=mass * influence**2, minlength=len(view.groups))
     edge = classes[:, 0] * np.where(present, kish, np.inf).min(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where((value > 0) & (value < 1) & (var > 0), value * (1 - value) / var, edge)
+        out: Array = np.where((value > 0) & (value < 1) & (var > 0), value * (1 - value) / var, edge)
+    return out
 
 
 def macro(view: View, metric: str) -> Iterator[Estimate]:

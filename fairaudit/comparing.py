@@ -144,7 +144,7 @@ def compare(
     settings = Settings(level, min_events, min_n, seed)
     roles = [inputs.pop(k, None) for k in ("y_true", "y_pred", "y_score")]
     sensitive, weights = inputs.pop("sensitive", ()), inputs.pop("weights", None)
-    _, given = resolved(before, *roles, sensitive, weights, inputs)
+    _, given = resolved(before, roles[0], roles[1], roles[2], sensitive, weights, inputs)
     return _paired(pair(before, after, given), settings)
 
 
@@ -196,7 +196,8 @@ def _change(before: Estimate, after: Estimate, corr: float | None) -> Change:
             return Change(
                 *key, before, after, None, None, "undefined", f"undefined {name}: {e.reason}", False, False
             )
-    assert before.value is not None and after.value is not None
+    assert before.value is not None
+    assert after.value is not None
     small = next((e for e in (before, after) if e.status != "ok"), None)
     status, reason = ("ok", None) if small is None else (small.status, small.reason)
     change = after.value - before.value

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from fairaudit import intervals
-from fairaudit.emit import each, group_places, over, stratum_status, too_few
+from fairaudit.emit import Place, each, group_places, over, stratum_status, too_few
 from fairaudit.estimate import Estimate, undefined
 from fairaudit.intervals import Bounded, clipped
 from fairaudit.rates import Family, family, named, recalls
@@ -33,9 +33,7 @@ def rate(view: View, metric: str) -> Iterator[Estimate]:
 
 def recall_by_cell(view: View, metric: str) -> Iterator[Estimate]:
     """`tpr` of each class in each group: P(Ŷ = c | Y = c, S = s)."""
-    where: list[dict[str, str | None]] = [
-        {"group": g, "class_": c} for g in view.groups for c in view.classes
-    ]
+    where: list[Place] = [{"group": g, "class_": c} for g in view.groups for c in view.classes]
     yield from each(view, metric, recalls(view), where, "no rows of this class in this group")
 
 
@@ -149,7 +147,7 @@ def eod(view: View, metric: str) -> Iterator[Estimate]:
     position = {int(k): i for i, k in enumerate(filled)}
     for k in range(contrast.size):
         group, class_ = divmod(k, len(view.classes))
-        place = {"group": view.groups[group], "class_": view.classes[class_]}
+        place: Place = {"group": view.groups[group], "class_": view.classes[class_]}
         mine, rest = (int(r) for r in contrast.rows[:, k])
         if k not in position:
             side = "in this group" if mine == 0 else "outside this group"

@@ -14,11 +14,11 @@ from fairaudit.rates import Family
 from fairaudit.view import View
 
 Array = np.ndarray[Any, Any]
+#: Where a stratum's number stands: `group` and `class_`, as keywords of `Estimate`.
+Place = dict[str, Any]
 
 
-def each(
-    view: View, metric: str, family: Family, where: Sequence[dict[str, str | None]], why: str
-) -> Iterator[Estimate]:
+def each(view: View, metric: str, family: Family, where: Sequence[Place], why: str) -> Iterator[Estimate]:
     """One estimate a stratum, each with its own interval.
 
     `where[k]`: `group` and `class_` of stratum k. `why`: what a stratum without a denominator lacks.
@@ -51,7 +51,7 @@ def stratum_status(view: View, rows: float) -> tuple[str, str | None]:
     return "small", f"{int(rows)} rows, fewer than {least}: left out of minima, maxima and gaps"
 
 
-def group_places(view: View) -> list[dict[str, str | None]]:
+def group_places(view: View) -> list[Place]:
     """Where each group's number stands: no group name in the overall view."""
     return [{}] if view.by in ("overall", "class") else [{"group": g} for g in view.groups]
 

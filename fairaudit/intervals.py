@@ -87,7 +87,8 @@ def difference(first: Bounded, second: Bounded, corr: Array | float = 0.0) -> tu
 
 
 def _combined(a: Array, b: Array, corr: Array | float) -> Array:
-    return np.sqrt(np.maximum(a * a + b * b - 2 * corr * a * b, 0.0))
+    out: Array = np.sqrt(np.maximum(a * a + b * b - 2 * corr * a * b, 0.0))
+    return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -251,8 +252,8 @@ def lowest_ratio(shares: Shares, level: float, tests: int = 1) -> tuple[float, f
     i, j = (a.ravel() for a in np.indices((size, size)))
     i, j = i[i != j], j[i != j]
     bounds = Bounded(shares.value, *wilson(shares.value, shares.size, pair_critical(shares, level)))
-    low, high = ratio(bounds.take(i), bounds.take(j))
-    return min(1.0, float(low.min())), min(1.0, float(high.min()))
+    lows, highs = ratio(bounds.take(i), bounds.take(j))
+    return min(1.0, float(lows.min())), min(1.0, float(highs.min()))
 
 
 def clipped(value: float, low: float, high: float, level: float, method: str) -> Interval:

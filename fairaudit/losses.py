@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit.emit import group_places, over, stratum_status, too_few
+from fairaudit.emit import Place, group_places, over, stratum_status, too_few
 from fairaudit.estimate import Estimate, undefined
 from fairaudit.intervals import Interval, critical
 from fairaudit.view import View, jackknife
@@ -46,9 +46,7 @@ def mean_loss(view: View, metric: str) -> Iterator[Estimate]:
     """The mean cross-entropy of each class, each group, or all rows, with a normal interval."""
     strata = _Strata(view)
     z = critical((1 - view.settings.level) / 2, strata.df)
-    places: list[dict[str, str | None]] = (
-        [{"class_": c} for c in view.classes] if view.by == "class" else group_places(view)
-    )
+    places: list[Place] = [{"class_": c} for c in view.classes] if view.by == "class" else group_places(view)
     for k, place in enumerate(places):
         rows = int(strata.rows[k])
         if not np.isfinite(strata.mean[k]):

@@ -9,7 +9,6 @@ import numpy as np
 from fairaudit import intervals
 from fairaudit.emit import group_places
 from fairaudit.estimate import Estimate, undefined
-from fairaudit.intervals import Bounded
 from fairaudit.rates import family
 from fairaudit.view import View
 
@@ -31,9 +30,9 @@ def advantage(view: View, metric: str) -> Iterator[Estimate]:
             yield undefined(metric, view.by, f"no {kind}", sum(rows), **place)
             continue
         one = np.array([g])
-        bounded = [intervals.single(f.shares.take(one), level) for f in (members, others)]
-        low, high = intervals.difference(*(Bounded(b.value, b.low, b.high) for b in bounded))
-        value = float(bounded[0].value[0] - bounded[1].value[0])
+        first, second = (intervals.single(f.shares.take(one), level) for f in (members, others))
+        low, high = intervals.difference(first, second)
+        value = float(first.value[0] - second.value[0])
         least = view.settings.min_events
         small = min(rows) < least
         yield Estimate(

@@ -135,7 +135,8 @@ def _joint(
         "r.k_y_pred",
         *(f"l.{b}" for b in bucket),
     ]
-    sql = f"SELECT {', '.join(keys)}, count(*){sums} FROM ({before.rows}) l JOIN ({after.rows}) r ON l.id = r.id GROUP BY ALL"
+    matched = f"({before.rows}) l JOIN ({after.rows}) r ON l.id = r.id"
+    sql = f"SELECT {', '.join(keys)}, count(*){sums} FROM {matched} GROUP BY ALL"
     rows = con.execute(sql).fetchall()
     axes = (*roles.sensitive, "y_true", "y_pred_before", "y_pred", *(b[2:] for b in bucket))
     texts = [[text_of(v) for v in column] for column in zip(*(r[: len(axes)] for r in rows), strict=True)]
@@ -162,16 +163,16 @@ def joint_views(joint: Tally, names: Naming, settings: Settings) -> dict[str, Vi
 
 #: Numerator and denominator of a rate as indicators of a cell (y, p) for a class c.
 _INDICATORS: Mapping[str, tuple[Indicator, Indicator]] = {
-    "accuracy": (lambda y, p, c: y == p, lambda y, p, c: y == y),
-    "selection_rate": (lambda y, p, c: p == c, lambda y, p, c: y == y),
-    "tpr": (lambda y, p, c: (y == c) & (p == c), lambda y, p, c: y == c),
-    "fnr": (lambda y, p, c: (y == c) & (p != c), lambda y, p, c: y == c),
-    "fpr": (lambda y, p, c: (y != c) & (p == c), lambda y, p, c: y != c),
-    "tnr": (lambda y, p, c: (y != c) & (p != c), lambda y, p, c: y != c),
-    "ppv": (lambda y, p, c: (y == c) & (p == c), lambda y, p, c: p == c),
-    "npv": (lambda y, p, c: (y != c) & (p != c), lambda y, p, c: p != c),
-    "recall": (lambda y, p, c: (y == c) & (p == c), lambda y, p, c: y == c),
-    "precision": (lambda y, p, c: (y == c) & (p == c), lambda y, p, c: p == c),
+    "accuracy": (lambda y, p, _c: y == p, lambda y, _p, _c: y == y),
+    "selection_rate": (lambda _y, p, c: p == c, lambda y, _p, _c: y == y),
+    "tpr": (lambda y, p, c: (y == c) & (p == c), lambda y, _p, c: y == c),
+    "fnr": (lambda y, p, c: (y == c) & (p != c), lambda y, _p, c: y == c),
+    "fpr": (lambda y, p, c: (y != c) & (p == c), lambda y, _p, c: y != c),
+    "tnr": (lambda y, p, c: (y != c) & (p != c), lambda y, _p, c: y != c),
+    "ppv": (lambda y, p, c: (y == c) & (p == c), lambda _y, p, c: p == c),
+    "npv": (lambda y, p, c: (y != c) & (p != c), lambda _y, p, c: p != c),
+    "recall": (lambda y, p, c: (y == c) & (p == c), lambda y, _p, c: y == c),
+    "precision": (lambda y, p, c: (y == c) & (p == c), lambda _y, p, c: p == c),
 }
 
 

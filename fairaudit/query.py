@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from fairaudit.columns import Inputs, Roles, positive_column
@@ -62,7 +63,7 @@ def build(source: Source, roles: Roles, inputs: Inputs, attribute_sets: Sequence
         inner["bucket"] = _bucket(roles.cluster)
     if inputs.id is not None:
         inner["id"] = f"CAST({quote(inputs.id)} AS VARCHAR)"
-    outer, sums = _outer(inner, score, top_label, inputs)
+    outer, sums = _outer(inner, score, top_label)
     sets = _sets(roles, attribute_sets, outer, score, top_label)
     return _assembled(source, inner, outer, sums, sets, names, _description(roles, inputs, top_label))
 
@@ -91,7 +92,7 @@ def _attribute(name: str, inputs: Inputs) -> str:
     x = _number(name, "number")
     shown = [f"{e:g}" for e in edges]
     cases = [f"WHEN x < {float(edges[0])!r} THEN {literal('< ' + shown[0])}"]
-    for (low, high), top in zip(zip(shown, shown[1:], strict=False), edges[1:], strict=True):
+    for (low, high), top in zip(pairwise(shown), edges[1:], strict=True):
         cases.append(f"WHEN x < {float(top)!r} THEN {literal(f'[{low}, {high})')}")
     body = " ".join(cases).replace("x <", f"({x}) <")
     return f"CASE WHEN {quote(name)} IS NULL THEN NULL {body} ELSE {literal('>= ' + shown[-1])} END"
@@ -149,7 +150,8 @@ def _losses(source: Source, roles: Roles, inner: dict[str, str]) -> None:
 def _member(name: str) -> str:
     text = f"lower(CAST({quote(name)} AS VARCHAR))"
     bad = f"error({literal(f'fairaudit|member|{name}|')} || coalesce({text}, '(missing)'))"
-    return f"CASE WHEN {text} IN ('1', '1.0', 'true') THEN '1' WHEN {text} IN ('0', '0.0', 'false') THEN '0' ELSE {bad} END"
+    yes, no = "('1', '1.0', 'true')", "('0', '0.0', 'false')"
+    return f"CASE WHEN {text} IN {yes} THEN '1' WHEN {text} IN {no} THEN '0' ELSE {bad} END"
 
 
 def _bucket(name: str) -> str:
@@ -159,7 +161,7 @@ def _bucket(name: str) -> str:
 
 
 def _outer(
-    inner: dict[str, str], score: str | None, top_label: bool, inputs: Inputs
+    inner: dict[str, str], score: str | None, top_label: bool
 ) -> tuple[dict[str, str], dict[str, str]]:
     """Key expressions over the inner columns, and the per-row value of each measure."""
     keys = {k: k for k in inner if k not in ("probs", "score", "loss", "label_text", "w", "id")}
@@ -268,7 +270,8 @@ def _with_probabilities(body: str, classes: Sequence[str], where: str, with_loss
     """Adds the most probable class, its probability, whether it is right and, where asked, the row's loss."""
     labels = "[" + ", ".join(literal(c) for c in classes) + "]"
     bad = f"error({literal(f'fairaudit|sum|{where}|')} || list_sum(probs)::VARCHAR)"
-    body = f"SELECT *, CASE WHEN abs(list_sum(probs) - 1) > 0.001 THEN {bad} ELSE list_max(probs) END AS confidence FROM ({body})"
+    top = f"CASE WHEN abs(list_sum(probs) - 1) > 0.001 THEN {bad} ELSE list_max(probs) END"
+    body = f"SELECT *, {top} AS confidence FROM ({body})"
     body = f"SELECT *, {labels}[list_position(probs, confidence)] AS top FROM ({body})"
     if not with_loss:
         return body

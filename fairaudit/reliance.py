@@ -1,4 +1,4 @@
-"""Does the model read the attribute? Sensitive accuracy for a declared map, leakage without one."""
+"""Whether the model reads the attribute: sensitive accuracy for a declared map, leakage without one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REPLICATES = 1000
 
 
 def agreement_positions(agreement: Mapping[str, str], view: View) -> Array:
-    """For each class, the position of the group it is mapped to, or −1. (classes,)"""
+    """For each class, the position of the group it is mapped to, or −1; shape (classes,)."""
     group = {g: i for i, g in enumerate(view.groups)}
     return np.array([group.get(agreement.get(c, ""), -1) for c in view.classes])
 

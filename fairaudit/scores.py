@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from fairaudit.cube import Cube
-from fairaudit.emit import group_places
+from fairaudit.emit import Place, group_places
 from fairaudit.estimate import Estimate, undefined
 from fairaudit.intervals import Interval, clipped, critical, wilson
 from fairaudit.view import View
@@ -33,7 +33,7 @@ class _Group:
     rows: Array
 
 
-def _groups(view: View) -> Iterator[tuple[dict[str, str | None], _Group]]:
+def _groups(view: View) -> Iterator[tuple[Place, _Group]]:
     cube = view.scores
     assert cube is not None
     outcome = _outcome(view, cube)
@@ -41,13 +41,16 @@ def _groups(view: View) -> Iterator[tuple[dict[str, str | None], _Group]]:
     calibration = _numbers(cube, "conf_bin")
     mass = cube.real("w" if "w" in cube.measures else "count")
     squares = cube.real("w2" if "w2" in cube.measures else "count")
-    columns = [outcome, order, calibration, mass, squares, cube.real("score"), cube.real("score2")]
+    score, score2 = cube.real("score"), cube.real("score2")
     bucket = cube.codes[:, cube.axis("bucket")] if "bucket" in cube.axes else None
     group = cube.codes[:, cube.axis("group")]
     rows = cube.real("count")
     for place, g in zip(group_places(view), range(len(view.groups)), strict=True):
         mine = group == g
-        yield place, _Group(*(c[mine] for c in columns), None if bucket is None else bucket[mine], rows[mine])
+        yield place, _Group(
+            outcome[mine], order[mine], calibration[mine], mass[mine], squares[mine], score[mine], score2[mine],
+            None if bucket is None else bucket[mine], rows[mine],
+        )  # fmt: skip
 
 
 def _outcome(view: View, cube: Cube) -> Array:
@@ -65,7 +68,7 @@ def _numbers(cube: Cube, axis: str) -> Array:
     return np.array([int(v) for v in cube.labels[at]], dtype=np.int64)[cube.codes[:, at]]
 
 
-def _auc(bins: Array, positive: Array, negative: Array) -> tuple[float, float, Array, Array]:
+def _auc(positive: Array, negative: Array) -> tuple[float, float, Array, Array]:
     """AUC with ties at ½, the share of tied pairs, and the placement of each bin among the other kind.
 
     `positive`, `negative`: (bins,) masses in increasing order of score.
@@ -91,7 +94,7 @@ def roc_auc(view: View, metric: str) -> Iterator[Estimate]:
             continue
         bins, at = np.unique(g.bin, return_inverse=True)
         positive, negative = (np.bincount(at, g.mass * (g.outcome == k), len(bins)) for k in (1, 0))
-        value, tied, below, above = _auc(bins, positive, negative)
+        value, tied, below, above = _auc(positive, negative)
         size, df = _auc_size(g, at, positive, negative, value, below, above)
         low, high = wilson(np.array(value), np.array(size), critical((1 - view.settings.level) / 2, df))
         method = "wilson-delong" if g.bucket is None else "wilson-jackknife"
@@ -131,7 +134,7 @@ def _auc_jackknife(g: _Group, at: Array, positive: Array, negative: Array) -> tu
         part = [np.bincount(at[mine], (g.mass * (g.outcome == k))[mine], len(positive)) for k in (1, 0)]
         p, n = positive - part[0], negative - part[1]
         if p.sum() > 0 and n.sum() > 0:
-            replicates.append(_auc(at, p, n)[0])
+            replicates.append(_auc(p, n)[0])
     size = len(replicates)
     return (size - 1) * float(np.var(replicates)), max(size - 1.0, 1.0)
 
@@ -209,8 +212,8 @@ def _with_status(
     value: float,
     rows: int,
     interval: Interval,
-    place: dict[str, str | None],
-    reference: dict[str, float | None] | None,
+    place: Place,
+    reference: Mapping[str, float | None] | None,
 ) -> Estimate:
     small = rows < view.settings.min_events
     reason = f"{rows} rows, fewer than {view.settings.min_events}" if small else None

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import duckdb
 
@@ -205,7 +205,7 @@ def _json(paths: Sequence[str], con: duckdb.DuckDBPyConnection, _: str) -> tuple
     return {str(r[0]): str(r[1]) for r in rows}, sql
 
 
-def _csv(paths: Sequence[str], con: duckdb.DuckDBPyConnection, kind: str) -> tuple[dict[str, str], str]:
+def _csv(paths: Sequence[str], _: duckdb.DuckDBPyConnection, kind: str) -> tuple[dict[str, str], str]:
     header, delimiter = _header(paths[0], kind)
     columns = dict.fromkeys(header, "VARCHAR")
     typed = "{" + ", ".join(f"{literal(c)}: 'VARCHAR'" for c in header) + "}"
@@ -216,8 +216,8 @@ def _csv(paths: Sequence[str], con: duckdb.DuckDBPyConnection, kind: str) -> tup
     return columns, sql
 
 
-def _opened(path: str) -> io.BufferedIOBase:
-    return gzip.open(path, "rb") if path.endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
+def _opened(path: str) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.endswith(".gz") else Path(path).open("rb")  # type: ignore[return-value]
 
 
 def _check_text(path: str) -> None:
@@ -237,7 +237,7 @@ def _check_text(path: str) -> None:
 
 
 def _header(path: str, kind: str) -> tuple[list[str], str]:
-    with _opened(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:  # type: ignore[arg-type]
+    with _opened(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
         try:
             line = text.readline()
             delimiter = _TEXT[kind] if kind == ".tsv" else max(",;\t|", key=line.count)

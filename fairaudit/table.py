@@ -115,8 +115,8 @@ def _explained(error: duckdb.Error, source: Source) -> FairauditError:
     _, rule, column, value = text.split("fairaudit|", 1)[1].join(["|", ""]).split("\n")[0].split("|", 3)
     return FairauditError(
         {
-            "number": f"column '{column}' must hold numbers, but has '{value}'; mend the value or choose another column.",
-            "score": f"column '{column}' must hold probabilities in [0, 1], but has {value}; rescale it (or use --y-pred).",
+            "number": f"column '{column}' must hold numbers, but has '{value}'; mend it or name another column.",
+            "score": f"column '{column}' must hold probabilities in [0, 1], but has {value}; rescale it.",
             "weight": f"column '{column}' must hold weights that are finite and not negative, but has {value}.",
             "loss": f"column '{column}' must hold finite losses, but has {value}.",
             "sum": f"the probabilities of a row must sum to one, but a row of {column} sums to {value}; "
