@@ -1,4 +1,4 @@
-"""What a page is made of: headings, facts, tables, sentences and commands, without any idea of how they look."""
+"""What a page is made of: headings, facts, tables, sentences, commands. Not how they look."""
 
 from __future__ import annotations
 

@@ -9,9 +9,10 @@ from fairaudit.report.blocks import Block, Cell, Column, Facts, Heading, Items, 
 from fairaudit.report.verdict import Verdict, verdict
 from fairaudit.report.words import bounds, count, listed, number, several, signed
 
-_PANEL = ("accuracy", "recall_macro", "f1_min", "recall_min", "worst_group_accuracy", "eod_max", "eod_macro", "f1_delta",
-          "demographic_parity_difference", "equalized_odds_difference", "equal_opportunity_difference",
-          "predictive_parity_difference", "loss_variance", "sensitive_accuracy", "sensitive_leakage")  # fmt: skip
+_PANEL = ("accuracy", "recall_macro", "f1_min", "recall_min", "worst_group_accuracy", "eod_max", "eod_macro",
+          "f1_delta", "demographic_parity_difference", "equalized_odds_difference", "equal_opportunity_difference",
+          "predictive_parity_difference", "loss_variance", "sensitive_accuracy",
+          "sensitive_leakage")  # fmt: skip
 #: Rates that are the share of a class found: of the positive class, and of the other one.
 _CELL_RATES = ("tpr", "tnr")
 
@@ -41,11 +42,11 @@ def _head(c: Comparison, before: str, after: str) -> list[tuple[str, str]]:
         left = "; ".join(f"{count(rows[k] - rows['matched'])} only {k}, left out" for k in sides)
         said = f"{count(rows['matched'])} in both, paired by id" + (f"; {left}" if left else "")
     else:
-        said = f"{count(rows['before'])} before, {count(rows['after'])} after; not paired, so intervals are wider"
+        said = f"{count(rows['before'])} before, {count(rows['after'])} after; not paired: wider intervals"
     s = c.before.settings
     numbers = (
-        f"percent, changes in points with their [{100 * s.level:g} % interval]; worse, better: the whole interval "
-        f"lies on one side of 0; * = fewer than {s.min_events} rows"
+        f"percent, changes in points with their [{100 * s.level:g} % interval]; worse, better: the whole "
+        f"interval lies on one side of 0; * = fewer than {s.min_events} rows"
     )
     named = [] if (before, after) == ("before", "after") else [("before", before), ("after", after)]
     return [*named, ("rows", said), ("numbers", numbers)]

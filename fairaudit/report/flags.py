@@ -45,8 +45,8 @@ def index(a: Audit) -> dict[Key, Estimate]:
 def flags(a: Audit) -> list[Flag]:
     """The flags of an audit, worst first: over groups by their lower bound, then over classes.
 
-    Flags of one attribute with one value are one finding under several names (equal opportunity, equalized odds
-    and eod_max of two groups, say), so they are said once.
+    Flags of one attribute with one value are one finding under several names (equal opportunity, equalized
+    odds and eod_max of two groups, say), so they are said once.
     """
     known = index(a)
     merged: dict[tuple[str, float], list[Mapping[str, Any]]] = {}
@@ -74,7 +74,7 @@ _CLEAREST = (
 def _sentence(a: Audit, known: Mapping[Key, Estimate], flag: Mapping[str, Any]) -> str:
     metric, by, at = flag["metric"], flag["by"], flag["at"] or {}
     if metric == "eod_max":
-        return _one_against_all(a, known, by, at)
+        return _one_against_all(known, by, at)
     rate, words = _GAPS.get(metric, (at.get("rate", ""), _ODDS.get(at.get("rate", ""), "")))
     if by == "class":
         low, high = (_valued(known, "f1", by, None, at.get(k)) for k in ("lowest", "highest"))
@@ -93,7 +93,7 @@ def _valued(
     return "" if e is None or e.value is None else f" ({number(metric, e.value)} %)"
 
 
-def _one_against_all(a: Audit, known: Mapping[Key, Estimate], by: str, at: Mapping[str, str]) -> str:
+def _one_against_all(known: Mapping[Key, Estimate], by: str, at: Mapping[str, str]) -> str:
     group, class_ = at.get("group"), at.get("class")
     binary = ("tpr", by, group, None) in known
     mine = known.get(("tpr", by, group, None if binary else class_))
@@ -119,8 +119,8 @@ def told(flag: Flag) -> str:
 def unseen(a: Audit) -> list[str]:
     """For each attribute, what its rows could have shown: said when nothing is flagged over its groups.
 
-    The upper bound u of a simultaneous interval for a gap is at least the margin of every pair, so an observed gap
-    of u or more would have had a lower bound above 0; and gaps above u are ruled out at this level.
+    The upper bound u of a simultaneous interval for a gap is at least the margin of every pair, so an observed
+    gap of u or more would have had a lower bound above 0; and gaps above u are ruled out at this level.
     """
     out = []
     for by in dict.fromkeys(g["attribute"] for g in a.groups):

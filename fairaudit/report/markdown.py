@@ -17,8 +17,11 @@ _STRESS = {"bad": "**", "good": "", "strong": "**", "dim": "", "": ""}
 
 
 def audit(a: Audit, source: str = "", pinned: str = "", saved: str | None = None) -> str:
-    """The report of an audit as Markdown. `source`: what was read; `pinned`: the command that names every role;
-    `saved`: where the audit was written, for the next command."""
+    """The report of an audit.
+
+    `source`: what was read. `pinned`: the command that names every role. `saved`: where the audit was written,
+    for the next command.
+    """
     return page(audit_page.page(a, DOCUMENT, source, pinned, saved))
 
 

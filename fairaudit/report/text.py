@@ -34,8 +34,11 @@ Line = list[Span]
 
 
 def audit(a: Audit, source: str = "", pinned: str = "", saved: str | None = None) -> str:
-    """The report of an audit. `source`: what was read; `pinned`: the command that names every role; `saved`:
-    where the audit was written, for the next command."""
+    """The report of an audit.
+
+    `source`: what was read. `pinned`: the command that names every role. `saved`: where the audit was written,
+    for the next command.
+    """
     return plain(lines(audit_page.page(a, TERMINAL, source, pinned, saved)))
 
 
@@ -201,7 +204,7 @@ def width(text: str) -> int:
 
 
 def shortened(text: str, size: int) -> str:
-    """The text in at most `size` columns; what is cut from its middle stands as `…`, so that both ends are kept.
+    """The text in at most `size` columns; the middle gives way to `…`, so both ends are kept.
 
     >>> shortened("African-American & Female", 16)
     'African-A…Female'

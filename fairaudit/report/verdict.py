@@ -11,8 +11,11 @@ from fairaudit.report.words import bounds, listed, number, signed
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`worse`: every group made worse, by name. `lower`: those that fell within noise. `levelling_down`: a warning,
-    empty where the gaps did not shrink at everybody's cost. `sentences`: gaps and accuracy."""
+    """`worse`: every group made worse, by name. `lower`: those that fell within noise.
+
+    `sentences`: gaps, worst cells and accuracy. `levelling_down`: a warning, empty where the gaps did not shrink
+    at everybody's cost.
+    """
 
     worse: tuple[str, ...]
     lower: tuple[str, ...]
@@ -73,11 +76,11 @@ def _moved(x: Change) -> str:
 
 
 def _levelling_down(c: Comparison, gaps: Sequence[Change], accuracy: Change | None) -> str:
-    """Gaps that shrink because people are served worse: accuracy and mean recall fall over all rows beyond noise,
-    accuracy falls in most groups, and rises beyond noise in none.
+    """Gaps that shrink because people are served worse.
 
-    Mean recall is asked too, because a shift of the threshold trades the errors of one class for those of another:
-    then accuracy may fall everywhere although many are found who were missed before.
+    Accuracy and mean recall fall over all rows beyond noise, accuracy falls in most groups and rises beyond noise
+    in none. Mean recall is asked too, because a shift of the threshold trades the errors of one class for those
+    of another: then accuracy may fall everywhere although many are found who were missed before.
     """
     shrunk = [x for x in gaps if x.change is not None and x.change < 0]
     groups = [x for x in c.changes if x.metric == "accuracy" and x.group is not None and x.change is not None]
@@ -89,6 +92,6 @@ def _levelling_down(c: Comparison, gaps: Sequence[Change], accuracy: Change | No
         return ""
     who = "every group" if len(fell) == len(groups) else f"{len(fell)} of {len(groups)} groups"
     return (
-        f"LEVELLING DOWN: the gap by {listed([x.by for x in shrunk], 3)} shrank, but accuracy fell for {who} and rose "
-        "beyond noise for none. The gap closed by serving people worse, not better."
+        f"LEVELLING DOWN: the gap by {listed([x.by for x in shrunk], 3)} shrank, but accuracy fell for {who} and "
+        "rose beyond noise for none. The gap closed by serving people worse, not better."
     )

@@ -25,7 +25,7 @@ def number(metric: str, value: float) -> str:
     if not is_share(metric):
         return f"{value:.3f}".replace("-", "−")
     if value in (0.0, 1.0):
-        return f"{100 * value:.0f}"  # exactly: a rounded 0 keeps its decimal, so that `[0.0, …` is seen to be above 0
+        return f"{100 * value:.0f}"  # exactly; a rounded 0 stays `0.0`, seen to be above 0
     return f"{100 * value:.1f}".replace("-", "−")
 
 
@@ -93,6 +93,8 @@ def where_attained(e: Estimate, by: bool = False) -> str:
     at: Mapping[str, str] = e.at or {}
     name = f"{e.by}=" if by and e.by != "class" else ""
     rate = f" ({at['rate']})" if "rate" in at else ""
+    if "lowest" in at and at["lowest"] == at["highest"]:
+        return f"all alike{rate}"
     if "lowest" in at:
         return f"{name}{at['lowest']} < {name}{at['highest']}{rate}"
     if "group" not in at:
