@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from fairaudit.columns import KNOWN, SENSITIVE
 from fairaudit.errors import FairauditError, missing_column
 from fairaudit.labels import canonical, text_of
 from fairaudit_mitigate.tables import Column, read_table
@@ -31,20 +32,7 @@ IMAGE_COLUMNS = (
     "filename",
 )
 TEXT_COLUMNS = ("text", "sentence", "content", "comment_text", "comment", "review", "test_case")
-LABEL_COLUMNS = ("y_true", "y", "label", "labels", "class", "target", "label_gold")
 ID_COLUMNS = ("id", "row_id", "image_id", "img_id", "case_id", "index")
-SENSITIVE_COLUMNS = (
-    "place",
-    "colour",
-    "color",
-    "sex",
-    "gender",
-    "race",
-    "ethnicity",
-    "region",
-    "skin_tone",
-    "target_ident",
-)
 SPLIT_COLUMN = "split"
 
 TRAIN, VALIDATION, TEST = "train", "val", "test"
@@ -117,7 +105,7 @@ def read_rows(data: str | Path, columns: Columns | None = None, sensitive: Itera
     path, root = _locate(Path(data))
     table = read_table(path)
     kind, name = _input_column(table, columns, path)
-    label = _one(table, columns.y_true, LABEL_COLUMNS, "a label column", "--y-true", path)
+    label = _one(table, columns.y_true, (*KNOWN["y_true"], "class"), "a label column", "--y-true", path)
     inputs = _texts(table[name], path) if kind == "text" else _images(table[name], root, path)
     return Rows(
         source=Path(data),
@@ -296,4 +284,4 @@ def _splits(table: Mapping[str, Column], wanted: str | None, path: Path) -> tupl
 
 
 def _usual(table: Mapping[str, Column], taken: set[str]) -> list[str]:
-    return [name for name in SENSITIVE_COLUMNS if name in table and name not in taken]
+    return [name for name in SENSITIVE if name in table and name not in taken]

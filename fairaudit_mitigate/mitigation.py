@@ -140,7 +140,7 @@ def _carry_out(job: Job, folder: Path, voice: Voice) -> tuple[Proof, dict[str, A
     proof = prove(folder / BEFORE, folder / AFTER, tuple(test.sensitive), job.positive, job.columns.cluster)
     arguments = {**asdict(job), "sensitive": list(test.sensitive)}
     manifest = _plain(build_manifest(arguments, rows, job.model, _results(fitted, difference)))
-    _write_evidence(folder, proof, fitted, manifest)
+    _write_evidence(folder, job.settings.method, proof, fitted, manifest)
     return proof, manifest
 
 
@@ -202,12 +202,14 @@ def _results(fitted: Fitted, difference: float) -> dict[str, object]:
     }
 
 
-def _write_evidence(folder: Path, proof: Proof, fitted: Fitted, manifest: dict[str, Any]) -> None:
+def _write_evidence(
+    folder: Path, method: str, proof: Proof, fitted: Fitted, manifest: dict[str, Any]
+) -> None:
     from fairaudit.report import markdown
 
     write_text(folder / "audit_before.json", proof.before.to_json())
     write_text(folder / "audit_after.json", proof.after.to_json())
-    write_text(folder / "comparison.md", markdown.comparison(proof.comparison))
+    write_text(folder / "comparison.md", markdown.comparison(proof.comparison, "before", method))
     write_text(
         folder / "history.jsonl", "".join(json.dumps(_plain(record)) + "\n" for record in fitted.history)
     )

@@ -124,7 +124,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Path], Columns, tuple[str, ...], str]] 
     ),
     "ending": (lambda d: write(d / "d.xls", "x"), Columns(), (), "convert it"),
     "not parquet": (lambda d: write(d / "d.parquet", "x"), Columns(), (), "cannot be read as Parquet"),
-    "no label": (lambda d: write(d / "d.csv", "text,gold\na,1\n"), Columns(), (), "--y-true"),
+    "no label": (lambda d: write(d / "d.csv", "text,grade\na,1\n"), Columns(), (), "--y-true"),
     "two labels": (
         lambda d: write(d / "d.csv", "text,y,label\na,1,1\n"),
         Columns(),

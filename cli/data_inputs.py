@@ -1,0 +1,69 @@
+"""The flags of the commands that read a data set and run a model on it, declared once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+_ROLES, _RUN = "Columns", "Running"
+
+
+def _column(flag: str, text: str) -> Any:
+    return typer.Option(flag, metavar="COL", help=text, rich_help_panel=_ROLES)
+
+
+def _run(text: str, metavar: str | None = None) -> Any:
+    return typer.Option(metavar=metavar, help=text, rich_help_panel=_RUN)
+
+
+def _flags(
+    sensitive: Annotated[
+        list[str] | None,
+        typer.Option("--sensitive", "-s", metavar="COL", help="Sensitive attribute; may be repeated."),
+    ] = None,
+    y_true: Annotated[str | None, _column("--y-true", "Labels.")] = None,
+    image: Annotated[str | None, _column("--image", "Image bytes, or paths.")] = None,
+    text: Annotated[str | None, _column("--text", "Texts.")] = None,
+    id_: Annotated[str | None, _column("--id", "What names a row.")] = None,
+    split_column: Annotated[str | None, _column("--split-column", "train, val or test.")] = None,
+    cluster: Annotated[str | None, _column("--cluster", "What rows of one person or image share.")] = None,
+    image_size: Annotated[int | None, _run("Side of the images, in pixels.")] = None,
+    batch_size: Annotated[int, _run("Rows a forward pass.")] = 64,
+    device: Annotated[str, _run("Where to compute.", "auto|cpu|cuda|mps")] = "auto",
+    dtype: Annotated[str, _run("Numbers to compute with.", "auto|float32|bfloat16")] = "auto",
+) -> None:
+    """Only its signature is used."""
+
+
+def reads_data(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the shared flags after its own; it gets them as the mapping `options`."""
+    shared = inspect.signature(_flags).parameters
+    own = {k: p for k, p in inspect.signature(command).parameters.items() if k != "options"}
+
+    def with_flags(**given: Any) -> None:
+        command(**{k: given[k] for k in own}, options=options({k: given[k] for k in shared}))
+
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    hints = get_type_hints(_flags, include_extras=True) | get_type_hints(command, include_extras=True)
+    every = {**own, **shared}
+    parameters = [p.replace(kind=keyword, annotation=hints[k]) for k, p in every.items()]
+    with_flags.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    with_flags.__annotations__ = {k: hints[k] for k in every}
+    with_flags.__name__, with_flags.__doc__ = command.__name__, command.__doc__
+    return with_flags
+
+
+def options(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags as keywords: `sensitive`, `columns`, `image_size`, `batch_size`, `device`, `dtype`."""
+    from fairaudit_mitigate import Columns
+
+    roles = ("y_true", "image", "text", "id_", "split_column", "cluster")
+    rest = {k: v for k, v in flags.items() if k not in (*roles, "sensitive")}
+    return {
+        "sensitive": tuple(flags["sensitive"] or ()),
+        "columns": Columns(*(flags[r] for r in roles)),
+        **rest,
+    }
