@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import csv
 import glob
 import gzip
@@ -133,10 +134,13 @@ def _spooled() -> str:
     if head.startswith(b"\x1f\x8b"):
         raise FairauditError("standard input is gzip-compressed; decompress it first (gunzip -c FILE | …).")
     kind = ".parquet" if head[:4] == b"PAR1" else ".jsonl" if head.lstrip()[:1] == b"{" else ".csv"
-    with tempfile.NamedTemporaryFile(suffix=kind, prefix="fairaudit-stdin-", delete=False) as spool:
-        spool.write(head)
-        shutil.copyfileobj(sys.stdin.buffer, spool)
-    return spool.name
+    folder = tempfile.mkdtemp(prefix="fairaudit-stdin-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # also when the copy below is interrupted
+    spool = Path(folder, f"rows{kind}")
+    with spool.open("wb") as file:
+        file.write(head)
+        shutil.copyfileobj(sys.stdin.buffer, file)
+    return str(spool)
 
 
 def kind_of(path: str) -> str:

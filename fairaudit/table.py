@@ -64,6 +64,10 @@ def speaking(source: Source) -> Iterator[None]:
         yield
     except duckdb.Error as error:
         raise _explained(error, source) from error
+    except RuntimeError as error:
+        if "interrupted" in str(error):  # DuckDB's word for Ctrl-C
+            raise KeyboardInterrupt from error
+        raise
 
 
 def attribute_sets(sensitive: Sequence[str], cross: int) -> tuple[tuple[str, ...], ...]:
