@@ -66,6 +66,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         group = typer.main.get_command(app)
         code = group.main(args=list(arguments), prog_name="fairaudit", standalone_mode=False)
+        if code == INTERRUPTED:  # typer has turned Ctrl-C into this
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else DONE
     except KeyboardInterrupt:
         return _fail("interrupted; nothing half-written is left.", INTERRUPTED)

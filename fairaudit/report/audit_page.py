@@ -155,11 +155,9 @@ def _worst(known: Mapping[Key, Estimate], attributes: Sequence[str]) -> list[Blo
 def _flags(a: Audit, limits: Limits, saved: str | None) -> list[Block]:
     found = flags(a)
     over_groups = [f for f in found if f.by != "class"]
-    title = (
-        several(len(over_groups), "gap") + " between groups above 0, beyond chance"
-        if over_groups
-        else "none over groups"
-    )
+    level = f"simultaneous {100 * a.settings.level:g} % intervals"
+    size = f"{several(len(over_groups), 'gap')} between groups" if over_groups else "no gap between groups"
+    title = f"{size} above 0 ({level})"
     blocks: list[Block] = [Heading(f"Flags: {title}")]
     if found:
         shown = [told(f) for f in found[: limits.flags]]
@@ -168,7 +166,9 @@ def _flags(a: Audit, limits: Limits, saved: str | None) -> list[Block]:
         blocks.append(Items(tuple(reversed(shown)) if limits.worst_last else tuple(shown), "bad"))
     not_seen = unseen(a)
     if not over_groups and not_seen:
-        blocks.append(Sentence("No gap between groups is shown. That is not the same as no gap:", "strong"))
+        blocks.append(
+            Sentence("That does not say that there is none. What these rows could have shown:", "strong")
+        )
     elif not over_groups:
         blocks.append(Sentence("No attribute was named, so no gap between groups was looked for.", "strong"))
     if not_seen:

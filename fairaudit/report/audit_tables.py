@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fairaudit.auditing import Audit
 from fairaudit.catalogue import BY_ID
 from fairaudit.estimate import Estimate
-from fairaudit.report.blocks import Block, Cell, Column, Heading, Items, Limits, Sentence, Table
+from fairaudit.report.blocks import Block, Cell, Column, Heading, Items, Limits, Table
 from fairaudit.report.flags import Key
 from fairaudit.report.words import (
     count,
@@ -177,7 +177,7 @@ def _cells(a: Audit, known: Mapping[Key, Estimate], by: str, limits: Limits) -> 
         Column("eod: gap to others", True),
     )
     note = _left_out(left, "cell", "cells", "higher recall")
-    return [Sentence(f"Cells of class and {by}, by recall:"), Table(columns, limits.turned(rows), 2, note)]
+    return [Heading(f"Each class in {by}, by recall"), Table(columns, limits.turned(rows), 2, note)]
 
 
 def panel(known: Mapping[Key, Estimate], attributes: Sequence[str], limits: Limits) -> list[Block]:
@@ -187,10 +187,10 @@ def panel(known: Mapping[Key, Estimate], attributes: Sequence[str], limits: Limi
         if (e := known.get((metric, by, None, None))) is not None
     ]  # fmt: skip
     rows = [
-        (Cell(e.metric), Cell(stands_by(e.by)), _panel_value(e), Cell(_companions(e, by=True), "dim"))
+        (Cell(e.metric), Cell(stands_by(e.by)), _panel_value(e), Cell(_companions(e), "dim"))
         for e in found[: 2 * limits.gaps]
     ]
-    columns = (Column("metric"), Column("over"), Column("value", True), Column("at"))
+    columns = (Column("metric"), Column("over"), Column("value", True), Column("at (lowest → highest)"))
     note = f"… and {len(found) - len(rows)} more (--json has all)" if len(found) > len(rows) else ""
     return [Heading("Panel over classes and groups"), Table(columns, tuple(rows), 1, note)]
 
@@ -199,10 +199,10 @@ def _panel_value(e: Estimate) -> Cell:
     return Cell(with_interval(e), "dim" if e.value is None else "strong")
 
 
-def _companions(e: Estimate, by: bool = False) -> str:
+def _companions(e: Estimate) -> str:
     if e.value is None:
         return e.reason or ""
-    parts = [where_attained(e, by)] if e.at else []
+    parts = [where_attained(e)] if e.at else []
     for name, value in (e.reference or {}).items():
         if value is not None:
             parts.append(f"{name.replace('_', ' ')} {number(e.metric, value)}")
@@ -234,7 +234,7 @@ def gaps(a: Audit, known: Mapping[Key, Estimate], attributes: Sequence[str], lim
         )
         for e in worst_first
     ]  # fmt: skip
-    columns = (Column("  gap or ratio"), Column("by"), Column("value", True), Column("lowest < highest"))
+    columns = (Column("  gap or ratio"), Column("by"), Column("value", True), Column("lowest → highest"))
     more = len(found) - len(rows)
     note = f"… and {more} smaller ones (--json has all)" if more else ""
     order = "worst last" if limits.worst_last else "worst first"

@@ -112,7 +112,8 @@ def told(flag: Flag) -> str:
     """
     metric = flag.metrics[0]
     also = f" (= {', '.join(flag.metrics[1:])})" if len(flag.metrics) > 1 else ""
-    size = f"{number(metric, flag.value)}{unit(metric)}, at least {number(metric, flag.low)}"
+    least = f"at least {number(metric, flag.low)}" if flag.low >= 0.0005 else "just above 0 at least"
+    size = f"{number(metric, flag.value)}{unit(metric)}, {least}"
     return f"{stands_by(flag.by)}: {metric}{also} is {size}: {flag.sentence}."
 
 
@@ -133,5 +134,7 @@ def unseen(a: Audit) -> list[str]:
             parts = [
                 f"{number(e.metric, e.interval.high)} in {e.metric}" for e in seen if e.interval is not None
             ]
-            out.append(f"{by}: a gap of at least this many points could have been seen: {', '.join(parts)}.")
+            out.append(
+                f"{by}: a gap of at least this many points could have been seen, and none was: {', '.join(parts)}."
+            )
     return out

@@ -88,18 +88,17 @@ def listed(names: Iterable[str], most: int, kind: str = "") -> str:
     return ", ".join(every[:most]) + rest
 
 
-def where_attained(e: Estimate, by: bool = False) -> str:
-    """What attains a minimum or a gap: `3 < 5 (tpr)`, `3 (class 1)`; with `by`, as `race=3`."""
+def where_attained(e: Estimate) -> str:
+    """What attains a minimum or a gap: `3 → 5 (tpr)` from lowest to highest, or `3 (class 1)`."""
     at: Mapping[str, str] = e.at or {}
-    name = f"{e.by}=" if by and e.by != "class" else ""
     rate = f" ({at['rate']})" if "rate" in at else ""
-    if "lowest" in at and at["lowest"] == at["highest"]:
-        return f"all alike{rate}"
     if "lowest" in at:
-        return f"{name}{at['lowest']} < {name}{at['highest']}{rate}"
+        return (
+            f"{at['lowest']} → {at['highest']}{rate}" if at["lowest"] != at["highest"] else f"all alike{rate}"
+        )
     if "group" not in at:
         return f"class {at['class']}" if "class" in at else ""
-    return f"{name}{at['group']}" + (f" (class {at['class']})" if "class" in at else "")
+    return at["group"] + (f" (class {at['class']})" if "class" in at else "")
 
 
 def stands_by(by: str) -> str:
