@@ -139,7 +139,7 @@ def _scores(roles: Roles, inputs: Inputs, inner: dict[str, str]) -> tuple[str | 
 def _losses(source: Source, roles: Roles, inner: dict[str, str]) -> None:
     if roles.loss is not None:
         inner["loss"] = _number(roles.loss, "loss", "isfinite({x})", strict=True)
-    elif roles.probabilities:
+    if roles.probabilities:
         raw = quote(roles.y_true)
         text = f"CAST({raw} AS VARCHAR)"
         if source.columns[roles.y_true] in ("DOUBLE", "FLOAT"):
@@ -231,7 +231,7 @@ def _assembled(
     order = list(keys)
     body = f"SELECT {', '.join(f'{e} AS {k}' for k, e in inner.items())} FROM {source.sql}"
     if "probs" in inner:
-        body = _with_probabilities(body, description["prob_classes"], source.where, "label_text" in inner)
+        body = _with_probabilities(body, description["prob_classes"], source.where, "score" in inner)
     rows = f"SELECT {', '.join([*(f'{e} AS k_{k}' for k, e in keys.items()), *(['id'] if 'id' in inner else [])])}"
     rows += "".join(f", CAST(round(({e}) * {float(FIXED)!r}) AS HUGEINT) AS m_{m}" for m, e in sums.items())
     rows += f" FROM ({body})"
@@ -266,17 +266,20 @@ def _mask(order: Sequence[str], grouping: GroupingSet, names: Mapping[str, str])
     return sum((not _in(k, grouping, names)) << (len(order) - 1 - i) for i, k in enumerate(order))
 
 
-def _with_probabilities(body: str, classes: Sequence[str], where: str, with_loss: bool) -> str:
-    """Adds the most probable class, its probability, whether it is right and, where asked, the row's loss."""
+def _with_probabilities(body: str, classes: Sequence[str], where: str, scored: bool) -> str:
+    """Adds the most probable class, its probability, whether it is right and the row's loss.
+
+    A `score` waits for the confidence, so that the check of the sum is made whatever else is asked.
+    """
     labels = "[" + ", ".join(literal(c) for c in classes) + "]"
     bad = f"error({literal(f'fairaudit|sum|{where}|')} || list_sum(probs)::VARCHAR)"
     top = f"CASE WHEN abs(list_sum(probs) - 1) > 0.001 THEN {bad} ELSE list_max(probs) END"
     body = f"SELECT *, {top} AS confidence FROM ({body})"
     body = f"SELECT *, {labels}[list_position(probs, confidence)] AS top FROM ({body})"
-    if not with_loss:
-        return body
+    if scored:
+        body = f"SELECT * REPLACE (CASE WHEN confidence >= 0 THEN score END AS score) FROM ({body})"
     known = ", ".join(classes[:8]).replace("|", "/")
     unknown = f"error({literal(f'fairaudit|class|{known}|')} || coalesce(label_text, '(missing)'))"
-    p_true = f"CASE WHEN label_text IS NULL OR NOT list_contains({labels}, label_text) THEN {unknown} ELSE "
+    p_true = f"CASE WHEN label_text IS NOT NULL AND NOT list_contains({labels}, label_text) THEN {unknown} ELSE "
     p_true += f"probs[list_position({labels}, label_text)] END"
     return f"SELECT *, -ln(greatest({p_true}, 1e-15)) AS row_loss, (label_text = top)::INTEGER AS hit FROM ({body})"
