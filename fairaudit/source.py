@@ -194,7 +194,12 @@ def _shown(path: str) -> str:
 
 
 def _listed(paths: Sequence[str]) -> str:
-    return "[" + ", ".join(literal(p) for p in paths) + "]"
+    return "[" + ", ".join(literal(_verbatim(p)) for p in paths) + "]"
+
+
+def _verbatim(path: str) -> str:
+    """A path as a pattern that matches nothing else: DuckDB would read `a1.csv` for a file named `a[1].csv`."""
+    return re.sub(r"([*?\[])", r"[\1]", path)
 
 
 def _parquet(paths: Sequence[str], con: duckdb.DuckDBPyConnection, _: str) -> tuple[dict[str, str], str]:
@@ -251,24 +256,33 @@ def _header(path: str, kind: str) -> tuple[list[str], str]:
             raise FairauditError(f"{_shown(path)} is not UTF-8 text; save it as UTF-8.") from error
         except (csv.Error, StopIteration) as error:
             raise FairauditError(f"{_shown(path)} has no readable header: {error}.") from error
-    twice = sorted({c for c in header if header.count(c) > 1})
-    if twice:
-        raise FairauditError(
-            f"{_shown(path)} has two columns named '{twice[0]}'; column names must differ, rename one."
-        )
-    return [c or f"column{i}" for i, c in enumerate(header)], delimiter
+    names = [c or f"column{i}" for i, c in enumerate(header)]
+    _check_names(names, _shown(path))
+    return names, delimiter
+
+
+def _check_names(names: Sequence[str], where: str) -> None:
+    """Refuse names that SQL cannot tell apart: it does not see case."""
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(name.lower(), name)
+        if names.count(name) > 1:
+            raise FairauditError(
+                f"{where} has two columns named '{name}'; column names must differ, rename one."
+            )
+        if other != name:
+            raise FairauditError(
+                f"{where} has columns '{other}' and '{name}', which differ only in case; rename one."
+            )
 
 
 def _open_frame(data: Any, con: duckdb.DuckDBPyConnection, view: str) -> Source:
     import narwhals as nw
 
-    columns = getattr(data, "columns", None)
-    duplicated = getattr(columns, "duplicated", None)
-    if duplicated is not None and duplicated().any():
-        name = columns[duplicated()][0]  # type: ignore[index]
-        raise FairauditError(
-            f"the dataframe has two columns named '{name}'; column names must differ, rename one."
-        )
+    if hasattr(
+        getattr(data, "columns", None), "duplicated"
+    ):  # pandas allows one name twice, narwhals does not
+        _check_names([str(c) for c in data.columns], "the dataframe")
     try:
         frame = nw.from_native(data)
     except TypeError as error:
@@ -276,6 +290,7 @@ def _open_frame(data: Any, con: duckdb.DuckDBPyConnection, view: str) -> Source:
             f"predictions must be a file or a dataframe (pandas, polars, pyarrow, DuckDB), not {type(data).__name__}."
         ) from error
     eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
+    _check_names([str(c) for c in eager.columns], "the dataframe")
     con.register(view, _arrow(eager))
     rows = con.execute(f"DESCRIBE SELECT * FROM {quote(view)}").fetchall()
     return Source(con, quote(view), {str(r[0]): str(r[1]) for r in rows}, "the dataframe")
