@@ -249,22 +249,6 @@ def positive_column(roles: Roles, positive: str | None) -> str | None:
     return by_class.get(name) if name is not None else None
 
 
-def pinned(roles: Roles, source: str) -> str:
-    """The exact command that would name every role that was found: no detection left."""
-    parts = [f"fairaudit report {source}"]
-    parts += [
-        f"--{r.replace('_', '-')} {c}" for r, c in roles.columns().items() if r not in ("split", "y_score")
-    ]
-    if roles.y_score is not None:
-        parts.append(f"--y-score {roles.y_score}")
-    if roles.probabilities:
-        label, column = roles.probabilities[0]
-        parts.append(f"--prob-prefix {column[: len(column) - len(label)]}")
-    if roles.split is not None:
-        parts.append(f"--split {roles.split[0]}={roles.split[1]}")
-    return " ".join([*parts, *(f"-s {s}" for s in roles.sensitive)])
-
-
 def with_sensitive(inputs: Inputs, sensitive: Sequence[str]) -> Inputs:
     """The same inputs with other attributes."""
     return replace(inputs, sensitive=tuple(sensitive))
