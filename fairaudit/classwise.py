@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -205,6 +206,7 @@ def macro(view: View, metric: str) -> Iterator[Estimate]:
         yield Estimate(metric, view.by, value, rows, interval=interval, status=status, reason=reason, **place)
 
 
+@lru_cache(maxsize=1)  # four metrics in a row ask for the same families of the same view
 def _panel_families(view: View) -> tuple[Shares, Shares, Family, Family, str]:
     """F1 and recall over the strata of the view: classes, or groups by their macro means."""
     if view.by == "class":
