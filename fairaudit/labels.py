@@ -31,12 +31,13 @@ def text_of(value: object) -> str | None:
     """
     if value is None or value == "" or value != value:  # NaN and NaT differ from themselves
         return None
-    if isinstance(value, bool) or type(value).__name__ == "bool_":
+    kind = type(value).__name__  # numpy's scalars are known by name: they are not Python's
+    if kind in ("bool", "bool_"):
         return "true" if value else "false"
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
-    if isinstance(value, float) and value.is_integer() and abs(value) < 2**63:
-        return str(int(value))
+    if kind.startswith("float") and float(value).is_integer() and abs(float(value)) < 2**63:  # type: ignore[arg-type]
+        return str(int(value))  # type: ignore[call-overload]
     if isinstance(value, Decimal):
         return _shortest(str(value))
     return str(value)

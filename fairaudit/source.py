@@ -279,9 +279,7 @@ def _check_names(names: Sequence[str], where: str) -> None:
 def _open_frame(data: Any, con: duckdb.DuckDBPyConnection, view: str) -> Source:
     import narwhals as nw
 
-    if hasattr(
-        getattr(data, "columns", None), "duplicated"
-    ):  # pandas allows one name twice, narwhals does not
+    if nw.dependencies.is_pandas_dataframe(data):  # pandas allows one name twice, narwhals does not
         _check_names([str(c) for c in data.columns], "the dataframe")
     try:
         frame = nw.from_native(data)
