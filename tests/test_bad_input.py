@@ -295,11 +295,9 @@ def test_interrupt_is_exit_130(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_leaves_is_no_error(preds: Path) -> None:
-    flags = f"report {preds} --y-pred pred -s sex"
-    done = subprocess.run(
-        ["bash", "-c", f'set -o pipefail; "$0" -c "from fairaudit_cli.main import main; main()" {flags} | head -1', sys.executable],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    main = "from fairaudit_cli.main import main; main()"
+    piped = f'set -o pipefail; "$0" -c "{main}" report {preds} --y-pred pred -s sex | head -1'
+    done = subprocess.run(["bash", "-c", piped, sys.executable], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("fairaudit report")
     assert done.stderr == ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 
@@ -94,9 +93,22 @@ def _facts(block: Facts) -> list[Line]:
 
 def _wrapped(text: str, tone: str, first: str, rest: str) -> list[Line]:
     """Lines of at most 80 columns; intervals and percent signs stay whole."""
+    found = _filled(text, WIDTH - len(rest))
+    return [[((rest if i else first) + line, tone)] for i, line in enumerate(found)]
+
+
+def _filled(text: str, size: int) -> list[str]:
+    """The words of a text in lines of at most `size` columns; a word wider than that is cut. At least one line."""
     whole = _TOGETHER.sub(lambda found: found[0].replace(" ", "\xa0"), clean(text))
-    found = textwrap.wrap(whole, WIDTH, initial_indent=first, subsequent_indent=rest, break_on_hyphens=False)
-    return [[(line.replace("\xa0", " "), tone)] for line in found] or [[(first, tone)]]
+    out = [""]
+    for word in whole.split(" "):
+        if out[-1] and width(out[-1]) + 1 + width(word) > size:
+            out.append("")
+        out[-1] += f" {word}" if out[-1] else word
+        while width(out[-1]) > size:
+            head = next(n for n in range(len(out[-1]), 0, -1) if width(out[-1][:n]) <= size or n == 1)
+            out[-1:] = [out[-1][:head], out[-1][head:]]
+    return [line.replace("\xa0", " ") for line in out]
 
 
 def _command(line: str) -> list[Line]:
@@ -171,7 +183,7 @@ def _row(
 ) -> list[Line]:
     """A row; a last column of words goes on below itself, anything else is shortened."""
     wraps = not columns[-1].right and len(columns) > 1
-    tail = textwrap.wrap(texts[-1], max(widths[-1], 1)) if wraps else []
+    tail = _filled(texts[-1], widths[-1]) if wraps and texts[-1] else []
     shown = [*texts[:-1], tail[0]] if tail else texts
     line: Line = [("  ", "")]
     for i, (column, w, cell, text) in enumerate(zip(columns, widths, cells, shown, strict=True)):
