@@ -8,11 +8,13 @@ Counting stands in `oracle_rows`, the numbers from losses, scores and members in
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from itertools import combinations
 from statistics import median
 
 from oracle_rows import (
+    FEWEST_COMPARED,
     UNDEFINED,
     Key,
     Number,
@@ -23,13 +25,14 @@ from oracle_rows import (
     groups_of,
     in_group,
     is_correct,
+    labels_of,
     proportion,
     ratio,
     status_of,
     weight_of,
     where,
 )
-from oracle_scores import loss_numbers, per_group_extras, reliance_numbers, score_numbers
+from oracle_scores import loss_numbers, membership_number, per_group_extras, reliance_numbers, score_numbers
 
 
 def recall(rows: Sequence[Row], label: str) -> Fraction | None:
@@ -58,7 +61,7 @@ def class_numbers(table: Table) -> dict[Key, Number]:
     out: dict[Key, Number] = {}
     f1s: dict[str, Fraction] = {}
     recalls: dict[str, Fraction] = {}
-    for label in classes_of(table.rows):
+    for label in labels_of(table.rows):
         of_class = [row for row in table.rows if row.y_true == label]
         predicted = [row for row in table.rows if row.y_pred == label]
         status = status_of(len(of_class), table.min_events)
@@ -81,7 +84,7 @@ def four_numbers(by: str, f1s: dict[str, Fraction], recalls: dict[str, Fraction]
         Key("f1_min", by): Number(min(f1s.values()), "ok", at=attained(by, f1s)),
         Key("f1_median", by): Number(median(f1s.values()), "ok"),
         Key("recall_min", by): Number(min(recalls.values()), "ok", at=attained(by, recalls)),
-        Key("f1_delta", by): Number(max(f1s.values()) - min(f1s.values()), "ok"),
+        Key("f1_delta", by): over([largest_gap(list(f1s.values()))], max),
     }
 
 
@@ -123,10 +126,11 @@ def eod_numbers(table: Table, by: str) -> dict[Key, Number]:
     """eod of every cell, eod_max, and for multi-class tasks eod_macro."""
     groups = groups_of(table.rows, by)
     labels = classes_of(table.rows)
-    if table.positive is not None:
-        labels = [table.positive]
+    asked = labels if table.positive is None else [table.positive]
     cells = {(group, label): eod(table, by, label, group) for label in labels for group in groups}
-    evaluable = {cell: number.value for cell, number in cells.items() if number.status == "ok"}
+    evaluable = {
+        cell: number.value for cell, number in cells.items() if number.status == "ok" and cell[1] in asked
+    }
     out = {Key("eod", by, group, label): number for (group, label), number in cells.items()}
     if not evaluable:
         out[Key("eod_max", by)] = UNDEFINED
@@ -216,13 +220,13 @@ def binary_numbers(table: Table, by: str) -> dict[Key, Number]:
 
 
 def largest_gap(values: Sequence[Fraction]) -> Fraction | None:
-    """max - min."""
-    return max(values) - min(values) if values else None
+    """max - min; one group alone has no gap."""
+    return max(values) - min(values) if len(values) >= FEWEST_COMPARED else None
 
 
 def smallest_ratio(values: Sequence[Fraction]) -> Fraction | None:
-    """min / max, undefined when max is 0."""
-    return min(values) / max(values) if values and max(values) > 0 else None
+    """min / max; undefined when max is 0 or there is one group alone."""
+    return min(values) / max(values) if len(values) >= FEWEST_COMPARED and max(values) > 0 else None
 
 
 def over(parts: Sequence[Fraction | None], choose: Callable[[Sequence[Fraction]], Fraction]) -> Number:
@@ -256,12 +260,29 @@ def crossed(table: Table) -> Table:
     )
 
 
+def overall_numbers(table: Table) -> dict[Key, Number]:
+    """The same quantities over all rows; no min or gap runs over them, so they are small to nobody."""
+    rows = table.rows
+    out = {
+        Key("accuracy", "overall"): proportion(rows, is_correct, 0),
+        Key("f1_macro", "overall"): Number(macro(rows, f1)),
+        Key("recall_macro", "overall"): Number(macro(rows, recall)),
+    }
+    if table.positive is not None:
+        for rate, (counted, hit) in binary_rates(table.positive).items():
+            out[Key(rate, "overall")] = proportion(where(rows, counted), hit, 0)
+    out |= score_numbers(table, "overall", None, rows)
+    if all(row.member is not None for row in rows):
+        out[Key("membership_advantage", "overall")] = membership_number(table, rows)
+    return {
+        key: number if number.value is None else replace(number, status=None) for key, number in out.items()
+    }
+
+
 def panel(table: Table) -> dict[Key, Number]:
     """Every number of the panel, by where it stands in `content.estimates`."""
     table = crossed(table)
-    whole = proportion(table.rows, is_correct, table.min_events)
-    out = {Key("accuracy", "overall"): Number(whole.value, None, whole.numerator, whole.denominator)}
-    out |= score_numbers(table, "overall", None, table.rows)
+    out = overall_numbers(table)
     out |= class_numbers(table)
     out |= loss_numbers(table, "class")
     for by in table.attributes:

@@ -9,6 +9,7 @@ from fractions import Fraction
 Real = Fraction | float
 Test = Callable[["Row"], bool]
 MISSING = "(missing)"
+FEWEST_COMPARED = 2  # a gap, ratio or variance compares at least two strata
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,11 @@ def where(rows: Iterable[Row], test: Test) -> list[Row]:
 def classes_of(rows: Iterable[Row]) -> list[str]:
     """The classes: the values of y_true."""
     return sorted({row.y_true for row in rows})
+
+
+def labels_of(rows: Iterable[Row]) -> list[str]:
+    """The classes and the labels that are only ever predicted."""
+    return sorted({label for row in rows for label in (row.y_true, row.y_pred)})
 
 
 def groups_of(rows: Iterable[Row], by: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from oracle_rows import (
+    FEWEST_COMPARED,
     UNDEFINED,
     Key,
     Number,
@@ -55,7 +56,7 @@ def unbiased_variance(rows: Sequence[Row]) -> Fraction:
 def loss_variance(table: Table, strata: Sequence[Sequence[Row]]) -> Number:
     """(1/G) sum (L_g - mean L)^2 over strata of at least min_events rows, with its bias-corrected value."""
     kept = [rows for rows in strata if len(rows) >= table.min_events]
-    if not kept:
+    if len(kept) < FEWEST_COMPARED:
         return UNDEFINED
     count = len(kept)
     means = [mean_loss(rows) for rows in kept]

@@ -41,7 +41,7 @@ class Case:
 
     columns: dict[str, list[Any]]
     roles: dict[str, Any]
-    table: Table
+    table: Table = field(repr=False)
 
     def frame(self) -> pd.DataFrame:
         """The columns as pandas; a column of integers with holes keeps its integers."""
@@ -92,6 +92,10 @@ def add_labels(draft: Draft, never_true: str | None, never_predicted: str | None
         draft.y_pred.append(label if right else dice.choice(said + ([never_true] if never_true else [])))
     first = draft.y_true.index(said[0])
     draft.y_pred[first] = said[0]  # labels and predictions share a value
+    if never_true:
+        draft.y_pred[first - 1] = (
+            never_true  # three labels stay three, or 0 and 1 might pass for a binary task
+        )
 
 
 def add_attribute(draft: Draft, name: str, values: list[Any], missing: float, empty_cells: float) -> None:

@@ -114,31 +114,31 @@ def check(case: strategies.Case) -> None:
     assert not found, "\n".join(found[:40])
 
 
-@settings(RANDOM_TABLES, max_examples=60)
+@settings(RANDOM_TABLES, max_examples=30)
 @given(case=strategies.cases(2))
 def test_binary_tables(case: strategies.Case) -> None:
     check(case)
 
 
-@settings(RANDOM_TABLES, max_examples=20)
+@settings(RANDOM_TABLES, max_examples=10)
 @given(case=strategies.cases(2, declared=False))
 def test_two_classes_without_a_positive_one(case: strategies.Case) -> None:
     check(case)
 
 
-@settings(RANDOM_TABLES, max_examples=60)
+@settings(RANDOM_TABLES, max_examples=30)
 @given(case=strategies.cases(3))
 def test_three_classes(case: strategies.Case) -> None:
     check(case)
 
 
-@settings(RANDOM_TABLES, max_examples=12)
+@settings(RANDOM_TABLES, max_examples=6)
 @given(case=strategies.cases(40, 500))
 def test_forty_classes(case: strategies.Case) -> None:
     check(case)
 
 
-@settings(RANDOM_TABLES, max_examples=10)
+@settings(RANDOM_TABLES, max_examples=4)
 @given(case=strategies.cases(3))
 def test_estimate_is_the_entry_of_the_json(case: strategies.Case) -> None:
     audit = fairaudit.audit(case.frame(), **case.roles)
@@ -170,7 +170,10 @@ def test_a_group_without_positives_is_undefined_not_zero() -> None:
     tpr = audit.estimate("tpr", by="s", group="without")
     assert (tpr.value, tpr.status, tpr.interval) == (None, "undefined", None)
     assert tpr.reason
-    assert audit.estimate("equal_opportunity_difference", by="s").value == 0
+    difference = audit.estimate(
+        "equal_opportunity_difference", by="s"
+    )  # one group is left: nothing to compare
+    assert (difference.value, difference.status) == (None, "undefined")
     eod_max = audit.estimate("eod_max", by="s")
     assert (eod_max.value, eod_max.status) == (None, "undefined")
 
@@ -185,7 +188,7 @@ def test_small_strata_keep_their_value_and_leave_the_gap(events: int, status: st
     assert (tpr.value, tpr.status) == (1.0, status)
     assert audit.estimate("eod", by="s", group="b", class_="1").status == status
     gap = audit.estimate("equal_opportunity_difference", by="s").value
-    assert gap == (0.5 if status == "ok" else 0.0)
+    assert gap == (0.5 if status == "ok" else None)
 
 
 def test_min_n_labels_a_group_small_and_changes_no_number() -> None:
