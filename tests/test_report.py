@@ -147,6 +147,19 @@ def test_wide_audits_are_cut_and_say_so() -> None:
     assert any("30 classes with higher F1" in t.left_out for t in tables)
 
 
+def test_many_attributes_are_cut_to_those_with_the_clearest_gaps() -> None:
+    frame = binary().assign(
+        **{f"noise{i}": [f"g{(j * (i + 3)) // 7 % 2}" for j in range(400)] for i in range(5)}
+    )
+    found = fairaudit.audit(frame, sensitive=[*(f"noise{i}" for i in range(5)), "sex"], cross=2)
+    page = audit_page.page(found, TERMINAL)
+    titles = [b.text for b in page if isinstance(b, Heading)]
+    assert "By sex" in titles
+    assert sum(t.startswith("By ") for t in titles) == 1 + TERMINAL.views
+    assert any("15 other attributes or intersections" in w for w in words(page))
+    assert sum(len(b.sentences) for b in page if isinstance(b, Items)) < 40
+
+
 @pytest.mark.parametrize(
     ("metric", "value", "shown"),
     [("tpr", 0.0, "0"), ("tpr", 0.0004, "0.0"), ("tpr", 1.0, "100"), ("tpr", 0.9999, "100.0"),

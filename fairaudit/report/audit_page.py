@@ -8,7 +8,7 @@ from fairaudit.auditing import Audit
 from fairaudit.estimate import Estimate
 from fairaudit.report import audit_tables
 from fairaudit.report.blocks import Block, Command, Facts, Heading, Items, Limits, Sentence
-from fairaudit.report.flags import Key, flags, index, told, unseen
+from fairaudit.report.flags import Flag, Key, flags, index, told, unseen
 from fairaudit.report.words import bounds, count, listed, number, several
 
 
@@ -19,11 +19,13 @@ def page(
     title = Heading(f"fairaudit report: {source}" if source else "fairaudit report", 1)
     known = index(a)
     attributes = tuple(dict.fromkeys(g["attribute"] for g in a.groups))
+    shown, left_out = _shown(a, attributes, limits)
     tables: list[Block] = [
         *audit_tables.all_rows(known),
         *audit_tables.by_class(a, known, limits),
-        *(b for by in attributes for b in audit_tables.by_attribute(a, known, by, limits)),
-        *audit_tables.panel(known, attributes, limits),
+        *(b for by in shown for b in audit_tables.by_attribute(a, known, by, limits)),
+        *left_out,
+        *audit_tables.panel(known, shown, limits),
         *audit_tables.gaps(a, known, attributes, limits),
     ]
     findings = [*_worst(known, attributes), *_flags(a, limits, saved)]
@@ -32,6 +34,19 @@ def page(
     if limits.worst_last:
         return [*head, *detected, *tables, *warnings, *findings]
     return [*head, *findings, *tables, *warnings, *detected]
+
+
+def _shown(a: Audit, attributes: Sequence[str], limits: Limits) -> tuple[tuple[str, ...], list[Block]]:
+    """The attributes with tables of their own, those with the clearest gaps, and a word about the others."""
+    if len(attributes) <= limits.views:
+        return tuple(attributes), []
+    lows = {by: max((f["low"] for f in a.flags if f["by"] == by), default=0.0) for by in attributes}
+    clearest = sorted(attributes, key=lambda by: -lows[by])[: limits.views]
+    rest = several(
+        len(attributes) - limits.views, "other attribute or intersection", "other attributes or intersections"
+    )
+    note = Sentence(f"… and {rest} with smaller lower bounds of their gaps (--json has all).", "dim")
+    return tuple(by for by in attributes if by in clearest), [Heading("Not shown"), note]
 
 
 def _head(a: Audit, attributes: Sequence[str]) -> Iterable[tuple[str, str]]:
@@ -158,22 +173,37 @@ def _flags(a: Audit, limits: Limits, saved: str | None) -> list[Block]:
     level = f"simultaneous {100 * a.settings.level:g} % intervals"
     size = f"{several(len(over_groups), 'gap')} between groups" if over_groups else "no gap between groups"
     title = f"{size} above 0 ({level})"
-    blocks: list[Block] = [Heading(f"Flags: {title}")]
-    if found:
-        shown = [told(f) for f in found[: limits.flags]]
-        if len(found) > len(shown):
-            shown.append(f"… and {several(len(found) - len(shown), 'smaller flag')} (--json has all)")
-        blocks.append(Items(tuple(reversed(shown)) if limits.worst_last else tuple(shown), "bad"))
-    not_seen = unseen(a)
+    told_flags, not_seen = _told_flags(found, limits), _not_seen(a, limits)
+    said: list[Block] = []
     if not over_groups and not_seen:
-        blocks.append(
+        said.append(
             Sentence("That does not say that there is none. What these rows could have shown:", "strong")
         )
     elif not over_groups:
-        blocks.append(Sentence("No attribute was named, so no gap between groups was looked for.", "strong"))
-    if not_seen:
-        blocks.append(Items(tuple(not_seen)))
-    return blocks + (_next(saved) if over_groups else [])
+        said.append(Sentence("No attribute was named, so no gap between groups was looked for.", "strong"))
+    said += not_seen
+    parts = [*said, *told_flags] if limits.worst_last else [*told_flags, *said]
+    return [Heading(f"Flags: {title}"), *parts, *(_next(saved) if over_groups else [])]
+
+
+def _told_flags(found: Sequence[Flag], limits: Limits) -> list[Block]:
+    """The flags, worst where the page is read first."""
+    shown = [told(f) for f in found[: limits.flags]]
+    if len(found) > len(shown):
+        shown.append(f"… and {several(len(found) - len(shown), 'smaller flag')} (--json has all)")
+    ordered = tuple(reversed(shown)) if limits.worst_last else tuple(shown)
+    return [Items(ordered, "bad")] if shown else []
+
+
+def _not_seen(a: Audit, limits: Limits) -> list[Block]:
+    """What the rows could have shown of attributes without a flag."""
+    found = unseen(a)
+    shown = found[: limits.notes]
+    if len(found) > len(shown):
+        shown.append(
+            f"… and {several(len(found) - len(shown), 'more attribute')} without a flag (--json has all)"
+        )
+    return [Items(tuple(shown))] if shown else []
 
 
 def _next(saved: str | None) -> list[Block]:

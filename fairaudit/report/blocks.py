@@ -76,11 +76,12 @@ Block = Heading | Facts | Table | Sentence | Items | Command
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of a wide audit is shown: groups (and classes), cells, gaps, flags, notes.
+    """How much of a wide audit is shown: views (attributes), groups (and classes), cells, gaps, flags, notes.
 
     `worst_last`: rows run from best to worst (a terminal is read from its end), else from worst to best.
     """
 
+    views: int
     groups: int
     cells: int
     gaps: int
@@ -93,5 +94,5 @@ class Limits:
         return tuple(reversed(rows)) if self.worst_last else tuple(rows)
 
 
-TERMINAL = Limits(groups=10, cells=8, gaps=16, flags=8, notes=6, worst_last=True)
-DOCUMENT = Limits(groups=200, cells=40, gaps=200, flags=60, notes=60, worst_last=False)
+TERMINAL = Limits(views=6, groups=10, cells=8, gaps=16, flags=8, notes=6, worst_last=True)
+DOCUMENT = Limits(views=50, groups=200, cells=40, gaps=200, flags=60, notes=60, worst_last=False)
