@@ -23,6 +23,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     try:
         if target.is_dir():
             raise FairauditError(f"cannot write '{target}': it is a folder; name a file inside it.")
+        if target.exists() and not target.is_file():  # a device or a pipe: nothing may be moved over it
+            yield target
+            return
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         os.close(handle)
