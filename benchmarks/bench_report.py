@@ -1,7 +1,7 @@
 """How long an audit takes, beside fairlearn's MetricFrame on the same rows, in one process run side by side.
 
-Prints, and saves as JSON, the medians of repeated runs: 1,000,000 rows, 40 classes × 6 groups, text columns, accuracy, macro F1 and
-macro recall by group. fairaudit computes its whole panel with intervals; fairlearn the three metrics without.
+Prints, and saves as JSON, the medians of repeated runs: 1,000,000 rows, 40 classes × 6 groups, text columns; accuracy,
+macro F1 and macro recall by group. fairaudit computes its whole panel with intervals; fairlearn the three, without.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def table(rows: int) -> pd.DataFrame:
     y = rng.integers(0, CLASSES, rows)
     p = np.where(rng.random(rows) < 0.7, y, rng.integers(0, CLASSES, rows))
     groups = np.array([f"region{i}" for i in range(GROUPS)], dtype=object)
-    return pd.DataFrame({"y_true": names[y], "y_pred": names[p], "region": groups[rng.integers(0, GROUPS, rows)]})
+    return pd.DataFrame(
+        {"y_true": names[y], "y_pred": names[p], "region": groups[rng.integers(0, GROUPS, rows)]}
+    )
 
 
 def ours(frame: pd.DataFrame) -> None:

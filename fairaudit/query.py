@@ -280,6 +280,8 @@ def _with_probabilities(body: str, classes: Sequence[str], where: str, scored: b
         body = f"SELECT * REPLACE (CASE WHEN confidence >= 0 THEN score END AS score) FROM ({body})"
     known = ", ".join(classes[:8]).replace("|", "/")
     unknown = f"error({literal(f'fairaudit|class|{known}|')} || coalesce(label_text, '(missing)'))"
-    p_true = f"CASE WHEN label_text IS NOT NULL AND NOT list_contains({labels}, label_text) THEN {unknown} ELSE "
+    p_true = (
+        f"CASE WHEN label_text IS NOT NULL AND NOT list_contains({labels}, label_text) THEN {unknown} ELSE "
+    )
     p_true += f"probs[list_position({labels}, label_text)] END"
     return f"SELECT *, -ln(greatest({p_true}, 1e-15)) AS row_loss, (label_text = top)::INTEGER AS hit FROM ({body})"

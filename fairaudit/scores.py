@@ -157,7 +157,9 @@ def ece(view: View, metric: str) -> Iterator[Estimate]:
         hits, score = (np.bincount(g.calibration, x)[keep] for x in (g.mass * g.outcome, g.score))
         squares, mass = np.bincount(g.calibration, g.squares)[keep], mass[keep]
         value = float(np.abs(hits - score).sum() / total)
-        unit = squares / mass  # the weight of one row; half a row of each outcome keeps a full bin from looking certain
+        unit = (
+            squares / mass
+        )  # the weight of one row; half a row of each outcome keeps a full bin from looking certain
         rate, stated = (hits + unit / 2) / (mass + unit), np.clip(score / mass, 0, 1)
         spread, calm = (np.sqrt(squares * p * (1 - p)) / total for p in (rate, stated))
         if g.bucket is not None:

@@ -69,7 +69,9 @@ def build(source: Path, seed: int, train: int, val: int, test: int) -> pd.DataFr
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("source", type=Path, help="folder with cifar10_train.parquet and cifar10_test.parquet")
+    parser.add_argument(
+        "source", type=Path, help="folder with cifar10_train.parquet and cifar10_test.parquet"
+    )
     parser.add_argument("out", type=Path, help="Parquet file to write")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--train", type=int, default=8000)
@@ -79,7 +81,7 @@ def main() -> None:
     frame = build(args.source, args.seed, args.train, args.val, args.test)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(args.out, index=False)
-    print(frame.groupby(["split", "colour"]).size().to_string())  # noqa: T201
+    print(frame.groupby(["split", "colour"]).size().to_string())
 
 
 if __name__ == "__main__":
