@@ -47,6 +47,8 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
 #: Names of attributes that are looked for when no `--sensitive` is given.
 SENSITIVE = ("sex", "gender", "race", "ethnicity", "race_ethnicity", "age_group", "age_cat", "religion", "nationality",
              "disability", "region", "place", "colour", "color", "target_ident", "group")  # fmt: skip
+#: The scan's own axes; an attribute of such a name could not be told from them.
+RESERVED = ("y_true", "y_pred", "y_pred_before", "member", "bucket", "correct", "score_bin", "conf_bin")
 PREFIXES = ("prob_", "proba_", "y_prob_", "p_")
 
 
@@ -162,6 +164,9 @@ def resolve(inputs: Inputs, columns: Sequence[str], is_hard: Mapping[str, bool],
     sensitive = inputs.sensitive or tuple(
         c for c in free if c.lower() in SENSITIVE and c not in found.values()
     )
+    for name in sensitive:
+        if name in RESERVED:
+            raise FairauditError(f"an attribute cannot be called '{name}', a name fairaudit uses itself; rename it.")
     if inputs.cross > max(1, len(sensitive)):
         raise FairauditError(
             f"--cross {inputs.cross} needs {inputs.cross} sensitive attributes, but there are {len(sensitive)}; "
