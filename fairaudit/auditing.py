@@ -13,7 +13,7 @@ from fairaudit.catalogue import BY_ID, estimates
 from fairaudit.columns import Inputs
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.estimate import Estimate
-from fairaudit.prepare import naming, views
+from fairaudit.prepare import Naming, naming, views
 from fairaudit.table import tabulate
 from fairaudit.tally import Tally
 from fairaudit.view import Settings, View
@@ -97,7 +97,8 @@ class Audit:
         """The audit of `to_json`. Raises FairauditError where the text is not one."""
         content = read_document(text, SCHEMA, SCHEMA_VERSION)
         try:
-            settings = Settings(seed=content["seed"], **content["settings"])
+            kept = {k: content["settings"][k] for k in ("level", "min_events", "min_n")}
+            settings = Settings(seed=content["seed"], **kept)
             found = tuple(Estimate.from_dict(e) for e in content["estimates"])
             return Audit(
                 content["data"], tuple(content["classes"]), content["positive"], settings,
@@ -147,11 +148,11 @@ def read_document(text: str, schema: str, version: str) -> dict[str, Any]:
     return dict(whole["content"])
 
 
-def audit_tally(tally: Tally, settings: Settings | None = None) -> Audit:
-    """The audit of a tally: a pure function of its counts and the settings."""
+def audit_tally(tally: Tally, settings: Settings | None = None, names: Naming | None = None) -> Audit:
+    """The audit of a tally: a pure function of its counts and the settings (and of the classes, where given)."""
     settings = settings or Settings()
     _check(settings)
-    names = naming(tally)
+    names = names or naming(tally)
     every = views(tally, names, settings)
     found = tuple(e for view in every for e in estimates(view))
     groups = tuple(g for view in every[2:] for g in _groups(view))
@@ -162,19 +163,26 @@ def audit_tally(tally: Tally, settings: Settings | None = None) -> Audit:
 
 
 def _check(settings: Settings) -> None:
-    if not 0 < settings.level < 1:
+    if not 1e-9 < settings.level < 1 - 1e-9:
         raise FairauditError(f"--level must lie inside (0, 1), not {settings.level}; 0.95 is the default.")
     if settings.min_events < 5:
         raise FairauditError(
             f"--min-events must be at least 5, not {settings.min_events}: fewer rows show nothing."
         )
+    if settings.seed < 0:
+        raise FairauditError(f"--seed must be 0 or more, not {settings.seed}.")
     if settings.min_n < 1:
         raise FairauditError(f"--min-n must be at least 1, not {settings.min_n}.")
 
 
 def _data(tally: Tally) -> dict[str, Any]:
     shown = {k: v for k, v in tally.description.items() if k not in ("prob_classes", "positive", "top_label")}
-    return {"rows": tally.rows, "left_out": tally.left_out, "dropped": tally.dropped, **shown}
+    left = tally.left_out
+    counts = {
+        "left_out": left.get("split", 0),
+        **{k: left.get(k, 0) for k in ("dropped", "unmatched", "zero_weight")},
+    }
+    return {"rows": tally.rows, **counts, **shown}
 
 
 def _groups(view: View) -> list[dict[str, Any]]:
@@ -202,6 +210,14 @@ def _flags(found: Sequence[Estimate]) -> list[dict[str, Any]]:
     return sorted(flags, key=lambda f: f["by"] == "class")
 
 
+#: What the rows left out (other than by the split, which every output shows) have to say for themselves.
+_LEFT_OUT = {
+    "dropped": "without label or prediction were left out",
+    "unmatched": "have no partner in the joined file and were left out",
+    "zero_weight": "have weight 0 and were left out",
+}
+
+
 def _warnings(
     tally: Tally, every: Sequence[View], found: Sequence[Estimate], positive: str | None
 ) -> list[dict[str, str]]:
@@ -213,17 +229,22 @@ def _warnings(
                 out.append({"code": "small_group", "message": f"{view.by}={group} has {int(n)} rows"})
     left: dict[tuple[str, str], list[str]] = {}
     for e in found:
-        if e.group is not None and e.status != "ok" and e.metric != "eod":
-            name = e.metric if e.class_ is None else f"{e.metric}[{e.class_}]"
-            left.setdefault((e.by, e.group), []).append(f"{name} {e.status}")
-    for (by, group), what in left.items():
+        stratum = e.group if e.group is not None else e.class_
+        if (
+            stratum is not None
+            and e.by != "overall"
+            and e.status != "ok"
+            and e.metric not in ("eod", "precision")
+        ):
+            name = e.metric if e.class_ is None or e.group is None else f"{e.metric}[{e.class_}]"
+            left.setdefault((e.by, stratum), []).append(f"{name} {e.status}")
+    for (by, stratum), what in left.items():
         shown = ", ".join(what[:4]) + (f" and {len(what) - 4} more" if len(what) > 4 else "")
-        message = f"{by}={group}: left out of minima, maxima and gaps: {shown}"
+        message = f"{by}={stratum}: left out of minima, maxima and gaps: {shown}"
         out.append({"code": "small_stratum", "message": message})
-    if tally.dropped:
-        out.append(
-            {"code": "dropped", "message": f"{tally.dropped} rows without label or prediction were left out"}
-        )
+    for why, text in _LEFT_OUT.items():
+        if n := tally.left_out.get(why, 0):
+            out.append({"code": why, "message": f"{n} rows {text}"})
     if positive is None and len(every[0].classes) == 2:
         both = " or ".join(every[0].classes)
         message = f"no positive class is declared, so rates by group are left out; say --positive {both}"
@@ -239,13 +260,13 @@ def _warnings(
 
 def audit(
     data: Any = None, *, y_true: Any = None, y_pred: Any = None, y_score: Any = None, sensitive: Any = (),
-    weights: Any = None, level: float = 0.95, min_events: int = 10, min_n: int = 30, seed: int = 0, **inputs: Any,
+    level: float = 0.95, min_events: int = 10, min_n: int = 30, seed: int = 0, **inputs: Any,
 ) -> Audit:  # fmt: skip
     """Audit predictions: who is served worse, by how much, and how sure we are.
 
     `data`: a path (or several), or a dataframe; then the other arguments name columns. Without `data` they are
     arrays of one length (`sensitive`: one array, a dict of arrays, or a dataframe). `inputs`: any other field
-    of `Inputs` (`positive`, `threshold`, `cluster`, `split`, `cross`, `bins`, `agreement` …).
+    of `Inputs` (`positive`, `threshold`, `weights`, `cluster`, `split`, `cross`, `bins`, `agreement` …).
     Raises FairauditError, one sentence, for input without a meaning.
 
     >>> a = audit(y_true=[1, 0] * 20, y_pred=[1, 0] * 20, sensitive={"sex": ["F", "M"] * 20})
@@ -254,43 +275,50 @@ def audit(
     """
     settings = Settings(level, min_events, min_n, seed)
     _check(settings)
-    return audit_tally(
-        tabulate(*resolved(data, y_true, y_pred, y_score, sensitive, weights, inputs)), settings
-    )
+    given = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score, **inputs}
+    return audit_tally(tabulate(*resolved(data, sensitive, given)), settings)
 
 
-def resolved(
-    data: Any, y_true: Any, y_pred: Any, y_score: Any, sensitive: Any, weights: Any, inputs: Mapping[str, Any]
-) -> tuple[Any, Inputs]:
+def resolved(data: Any, sensitive: Any, inputs: Mapping[str, Any]) -> tuple[Any, Inputs]:
     """The data and the inputs of a Python call: arrays become one dataframe with columns of their roles' names."""
     unknown = sorted(set(inputs) - set(Inputs.__dataclass_fields__))
     if unknown:
         hint = did_you_mean(unknown[0], Inputs.__dataclass_fields__)
         raise FairauditError(f"there is no option '{unknown[0]}'.{hint}")
-    roles = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score, "weights": weights}
     if data is not None:
         names = (sensitive,) if isinstance(sensitive, str) else tuple(sensitive)
-        return data, Inputs(**roles, sensitive=names, **inputs)
+        return data, Inputs(sensitive=names, **inputs)
     import pandas as pd
 
-    if y_true is None:
+    if inputs.get("y_true") is None:
         raise FairauditError("audit needs data, or the arrays y_true and y_pred (or y_score).")
     groups = _group_columns(sensitive)
-    given = {k: list(v) for k, v in roles.items() if v is not None}
+    given = {k: _column(k, inputs[k]) for k in _ARRAYS if inputs.get(k) is not None}
     lengths = {k: len(v) for k, v in (given | groups).items()}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{k} {n}" for k, n in lengths.items())
         raise FairauditError(f"the arrays must have one length, not: {shown}.")
     frame = pd.DataFrame({k: pd.Series(v) for k, v in (given | groups).items()})
-    own: dict[str, Any] = {k: k for k in given}
-    return frame, replace(Inputs(**own, **inputs), sensitive=tuple(groups))
+    own = {**inputs, **{k: k for k in given}}
+    return frame, replace(Inputs(**own), sensitive=tuple(groups))
+
+
+_ARRAYS = ("y_true", "y_pred", "y_score", "weights", "loss", "member", "cluster")
+
+
+def _column(name: str, values: Any) -> list[Any]:
+    """One array as a list. Raises FairauditError for a column's name, or a table, where an array must stand."""
+    if isinstance(values, str) or getattr(values, "ndim", 1) != 1:
+        raise FairauditError(f"without data, {name} must be an array with one value a row; or give data.")
+    return list(values)
 
 
 def _group_columns(sensitive: Any) -> dict[str, list[Any]]:
     if isinstance(sensitive, Mapping):
-        return {str(k): list(v) for k, v in sensitive.items()}
+        return {str(k): _column(str(k), v) for k, v in sensitive.items()}
     if hasattr(sensitive, "columns"):
         return {str(c): list(sensitive[c]) for c in sensitive.columns}
     if sensitive is None or (hasattr(sensitive, "__len__") and len(sensitive) == 0):
         return {}
-    return {str(getattr(sensitive, "name", None) or "group"): list(sensitive)}
+    name = str(getattr(sensitive, "name", None) or "group")
+    return {name: _column("sensitive", sensitive)}

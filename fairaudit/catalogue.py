@@ -79,6 +79,12 @@ def _pair(name: str, rates: tuple[str, ...], meaning: str, source: str) -> tuple
     )  # fmt: skip
 
 
+def _to_overall(rate: str) -> Metric:
+    needs = _always if rate == "accuracy" else _positive
+    return Metric(f"{rate}_to_overall", f"{rate} of a group minus that of all rows", f"{rate}[s] − {rate}", _FAIRLEARN,
+                  ("attribute",), partial(disparity.to_overall, rate=rate), needs, "", low=-1.0)  # fmt: skip
+
+
 _CLASS_OR_GROUP = ("class", "attribute")
 _CLASS = ("class",)
 _GROUPS = ("attribute",)
@@ -111,6 +117,7 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("recall_min", "the worst recall", "min of recall", _FAIRLORA, _CLASS_OR_GROUP, classwise.panel),
     Metric("f1_delta", "gap between best- and worst-served", "max − min of F1", _FAIRLORA, _CLASS_OR_GROUP,
            classwise.panel, better="lower", gap=True),
+    *(_to_overall(rate) for rate in ("accuracy", "selection_rate", "tpr", "fpr")),
     *_pair("demographic_parity", ("selection_rate",), "whether groups are selected alike", _FAIRLEARN),
     *_pair("equalized_odds", ("tpr", "fpr"), "whether groups have the same errors", _HARDT),
     *_pair("equal_opportunity", ("tpr",), "whether positives are found alike", _HARDT),
@@ -147,7 +154,6 @@ BY_ID: dict[str, Metric] = {m.id: m for m in reversed(CATALOGUE)}
 
 def estimates(view: View) -> Iterator[Estimate]:
     """Every estimate of the catalogue that applies to a view, in catalogue order."""
-    kind = view.by if view.by in ("overall", "class") else "attribute"
     for metric in CATALOGUE:
-        if kind in metric.where and metric.needs(view):
+        if view.kind in metric.where and metric.needs(view):
             yield from metric.compute(view, metric.id)

@@ -8,12 +8,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from fairaudit import intervals
+from fairaudit import intervals, simultaneous
 from fairaudit.emit import Place, each, group_places, over, stratum_status, too_few
 from fairaudit.estimate import Estimate
-from fairaudit.intervals import Shares
+from fairaudit.intervals import Parts, Shares
 from fairaudit.rates import Family, family
-from fairaudit.view import Array, View, clustered, divide
+from fairaudit.view import Array, Counts, View, clustered, divide
 
 REPLICATES = 1000
 #: Above this many cells the resamples would cost more than they add: influence functions take their place.
@@ -35,7 +35,9 @@ def f1_family(view: View) -> Family:
         shares = Shares(value, size, _f1_correlations(view, value, down, size))
     else:
         replicates = divide(2 * left.correct[:, 0], (left.support + left.predicted)[:, 0])
-        shares = clustered(value, np.where(np.isnan(replicates), value, replicates), size)
+        assert view.by_bucket is not None
+        held = ((view.by_bucket.support + view.by_bucket.predicted)[:, 0] > 0).sum(axis=0)
+        shares = clustered(value, np.where(np.isnan(replicates), value, replicates), size, held)
     seen = rows.support[0]
     evaluable = np.flatnonzero((seen >= view.settings.min_events) & np.isfinite(value))
     return Family(shares, 2 * correct, down, seen, evaluable)
@@ -77,7 +79,7 @@ def _with_draws(view: View, found: Family) -> tuple[Shares, str]:
         return replace(shares, draws=draws), "simultaneous-bootstrap"
     if shares.corr is None:
         return shares, "simultaneous-influence"
-    draws = intervals.gaussian_draws(shares.corr, view.settings.seed, shares.df)
+    draws = simultaneous.gaussian_draws(shares.corr, view.settings.seed, shares.least_df())
     return replace(shares, draws=draws), "simultaneous-influence"
 
 
@@ -90,8 +92,6 @@ def _resampled(view: View, found: Family) -> Array:
     _, y, p, mass = view.confusion("count")
     rng = np.random.default_rng([view.settings.seed, 0])
     keep, n = found.evaluable, int(mass.sum())
-    position = np.full(len(view.classes), -1)
-    position[keep] = np.arange(len(keep))
     value, size = found.shares.value[keep], found.shares.size[keep]
     se = np.sqrt(value * (1 - value) / size)
     out = np.empty((REPLICATES, len(keep)))
@@ -137,26 +137,38 @@ def recall_family(view: View) -> Family:
 
 def macro_families(view: View) -> tuple[Family, Family]:
     """`f1_macro` and `recall_macro` of each group: means over the classes present in that group's labels."""
-    c, rows = view.counts, view.rows
-    present = rows.support > 0
+    return _macro_family(view, recall_only=False), _macro_family(view, recall_only=True)
+
+
+def _macro_family(view: View, recall_only: bool) -> Family:
+    def shares_of(c: Counts) -> tuple[Array, Array]:
+        return (c.correct, c.support) if recall_only else (2 * c.correct, c.support + c.predicted)
+
+    c, sq = view.counts, view.squares
+    present = c.support > 0
+    up, down = shares_of(c)
+    each_value = np.where(present, divide(up, down), 0.0)
+    if recall_only:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            size = np.where(present, c.support**2 / sq.support, 1.0)
+    else:
+        size = np.where(present, _f1_size(each_value, down, sq.correct, sq.support + sq.predicted), 1.0)
+    value = _mean_present(each_value, present)
+    parts = Parts(each_value, size, present, np.ones(len(value)))
+    totals = view.rows.total()
     left = view.without_bucket
-    out = []
-    for up, down in ((2 * c.correct, c.support + c.predicted), (c.correct, c.support)):
-        value = _mean_present(divide(up, down), present)
-        recall_only = down is c.support
-        size = _macro_size(view, value, present, recall_only)
-        if left is None:
-            shares = Shares(value, size)
-        else:
-            top, bottom = (left.correct, left.support) if recall_only else (
-                2 * left.correct, left.support + left.predicted)  # fmt: skip
-            replicates = _mean_present(divide(top, bottom), left.support > 0)
-            shares = clustered(value, np.where(np.isnan(replicates), value, replicates), size)
-        totals = rows.total()
-        evaluable = np.flatnonzero((totals >= view.settings.min_events) & np.isfinite(value))
-        none = np.full(len(value), np.nan)
-        out.append(Family(shares, none, none, totals, evaluable))
-    return out[0], out[1]
+    if left is None:
+        parts = parts.inflated(_macro_variance(view, each_value, down, present, recall_only))
+        shares = Shares(value, totals, parts=parts)
+    else:
+        assert view.by_bucket is not None
+        replicates = _mean_present(divide(*shares_of(left)), left.support > 0)
+        held = (view.by_bucket.total() > 0).sum(axis=0)
+        replicates = np.where(np.isnan(replicates), value, replicates)
+        shares = clustered(value, replicates, totals, held, parts)
+    evaluable = np.flatnonzero((totals >= view.settings.min_events) & np.isfinite(value))
+    none = np.full(len(value), np.nan)
+    return Family(shares, none, none, totals, evaluable)
 
 
 def _mean_present(values: Array, present: Array) -> Array:
@@ -165,35 +177,23 @@ def _mean_present(values: Array, present: Array) -> Array:
         return np.asarray(np.where(present.any(-1), held.sum(-1) / present.sum(-1), np.nan))
 
 
-def _macro_size(view: View, value: Array, present: Array, recall_only: bool) -> Array:
-    """Effective rows behind a macro mean: θ(1 − θ) / Var with the influence of every cell of the group.
-
-    At θ = 0 or 1: the number of classes times the least size of one (all error could sit in one class).
-    """
-    c, sq = view.counts, view.squares
+def _macro_variance(view: View, value: Array, down: Array, present: Array, recall_only: bool) -> Array:
+    """(groups,): the variance of a macro mean, from the influence of every cell of the group on it."""
     classes = np.maximum(present.sum(-1, keepdims=True), 1)
-    down = c.support if recall_only else c.support + c.predicted
-    each_value = np.where(present, divide(c.correct if recall_only else 2 * c.correct, down), 0.0)
+    whole = 1 if recall_only else 2
     with np.errstate(divide="ignore", invalid="ignore"):
-        up = np.where(
-            present, ((1 if recall_only else 2) - (1 if recall_only else 2) * each_value) / down / classes, 0
-        )
-        side = np.where(present, each_value / down / classes, 0.0)
-        kish = np.where(sq.support > 0, c.support**2 / sq.support, np.inf)
+        up = np.where(present, whole * (1 - value) / down / classes, 0.0)
+        side = np.where(present, value / down / classes, 0.0)
     g, y, p, mass = view.confusion("w2" if "w2" in view.labels.measures else "count")
     off = side[g, y] + (0.0 if recall_only else side[g, p])
     influence = np.where(y == p, up[g, y], -off)
-    var = np.bincount(g, weights=mass * influence**2, minlength=len(view.groups))
-    edge = classes[:, 0] * np.where(present, kish, np.inf).min(-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        out: Array = np.where((value > 0) & (value < 1) & (var > 0), value * (1 - value) / var, edge)
-    return out
+    return np.bincount(g, weights=mass * influence**2, minlength=len(view.groups))
 
 
 def macro(view: View, metric: str) -> Iterator[Estimate]:
     """`f1_macro` or `recall_macro` of each group (of all rows in the overall view), absent classes listed."""
     found = macro_families(view)[0 if metric == "f1_macro" else 1]
-    bounds = intervals.single(found.shares, view.settings.level)
+    bounds = simultaneous.single(found.shares, view.settings.level)
     method = "score-influence" if view.without_bucket is None else "score-jackknife"
     for g, place in enumerate(group_places(view)):
         rows = int(found.rows[g])
@@ -209,7 +209,7 @@ def macro(view: View, metric: str) -> Iterator[Estimate]:
 @lru_cache(maxsize=1)  # four metrics in a row ask for the same families of the same view
 def _panel_families(view: View) -> tuple[Shares, Shares, Family, Family, str]:
     """F1 and recall over the strata of the view: classes, or groups by their macro means."""
-    if view.by == "class":
+    if view.kind == "class":
         f1s, recalls = f1_family(view), recall_family(view)
         shares, method = (
             _with_draws(view, f1s) if len(f1s.evaluable) else (f1s.shares.take(f1s.evaluable), "")
@@ -224,23 +224,23 @@ def panel(view: View, metric: str) -> Iterator[Estimate]:
     """`f1_min`, `f1_median`, `recall_min` or `f1_delta` (max − min) over evaluable classes or groups."""
     f1s, recalls, f1_found, recall_found, method = _panel_families(view)
     shares, found = (recalls, recall_found) if metric == "recall_min" else (f1s, f1_found)
-    strata, key = ("classes", "class") if view.by == "class" else ("groups", "group")
-    names = view.classes if view.by == "class" else view.groups
+    strata, key = ("classes", "class") if view.kind == "class" else ("groups", "group")
+    names = view.classes if view.kind == "class" else view.groups
     needed = 2 if metric == "f1_delta" else 1
     if len(found.evaluable) < needed:
         yield too_few(view, metric, len(found.evaluable), strata, needed)
         return
     if metric == "recall_min":
-        method = "simultaneous-wilson" if view.by == "class" else method
+        method = "simultaneous-jeffreys" if view.kind == "class" else method
     level, v = view.settings.level, shares.value
     lowest, highest = (names[int(found.evaluable[k])] for k in (int(v.argmin()), int(v.argmax())))
     n = found.rows[found.evaluable].sum()
     if metric == "f1_delta":
         at = {"lowest": lowest, "highest": highest}
-        yield over(view, metric, float(np.ptp(v)), intervals.gap(shares, level), method, n, at=at)
+        yield over(view, metric, float(np.ptp(v)), simultaneous.gap(shares, level), method, n, at=at)
     elif metric == "f1_median":
-        bounds = intervals.middle(intervals.family(shares, level))
+        bounds = simultaneous.middle(simultaneous.family(shares, level))
         yield over(view, metric, float(np.median(v)), bounds, method, n)
     else:
-        bounds = intervals.smallest(intervals.family(shares, level))
+        bounds = simultaneous.smallest(simultaneous.family(shares, level))
         yield over(view, metric, float(v.min()), bounds, method, n, at={key: lowest})

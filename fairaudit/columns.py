@@ -47,9 +47,20 @@ KNOWN: Mapping[str, tuple[str, ...]] = {
 #: Names of attributes that are looked for when no `--sensitive` is given.
 SENSITIVE = ("sex", "gender", "race", "ethnicity", "race_ethnicity", "age_group", "age_cat", "religion", "nationality",
              "disability", "region", "place", "colour", "color", "target_ident", "group")  # fmt: skip
-#: The scan's own axes; an attribute of such a name could not be told from them.
-RESERVED = ("y_true", "y_pred", "y_pred_before", "member", "bucket", "correct", "score_bin", "conf_bin")
-PREFIXES = ("prob_", "proba_", "y_prob_", "p_")
+#: The scan's own axes and the audit's own views; an attribute of such a name could not be told from them.
+RESERVED = (
+    "overall",
+    "class",
+    "y_true",
+    "y_pred",
+    "y_pred_before",
+    "member",
+    "bucket",
+    "correct",
+    "score_bin",
+    "conf_bin",
+)
+PREFIXES = ("prob_", "proba_", "y_prob_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,57 +136,78 @@ class Roles:
         return roles | ({"split": self.split[0]} if self.split else {})
 
 
-def resolve(inputs: Inputs, columns: Sequence[str], is_hard: Mapping[str, bool], where: str) -> Roles:
+def resolve(inputs: Inputs, columns: Sequence[str], fits: Mapping[str, Collection[str]], where: str) -> Roles:
     """The roles of the columns of a table.
 
-    `columns`: its names in order. `is_hard`: for columns named like a score, whether they hold only 0 and 1
-    (then they are predictions, as in COMPAS files). Raises FairauditError for a column that is not there,
+    `columns`: its names in order. `fits`: for columns named like a score, a loss or a member mark, the roles that
+    their values fit (`hard`: only 0 and 1, so predictions). Raises FairauditError for a column that is not there,
     a column in two roles, a role with two candidates, and no label or prediction.
     """
-    named = {
-        r: getattr(inputs, r) for r in ("y_true", "y_pred", "y_score", "weights", "loss", "member", "cluster")
-    }
+    single = ("y_true", "y_pred", "y_score", "weights", "loss", "member", "cluster")
+    named = {r: getattr(inputs, r) for r in single}
     for name in [*(n for n in named.values() if n is not None), *inputs.sensitive, *inputs.bins]:
         if name not in columns:
             raise missing_column(name, columns, where)
     _one_role_each(named, inputs.sensitive)
     taken = {n for n in named.values() if n is not None} | set(inputs.sensitive)
     probabilities, prefix_found = _probabilities(inputs, columns, taken)
-    taken |= {c for _, c in probabilities}
-    free = [c for c in columns if c not in taken]
+    free = [c for c in columns if c not in taken | {c for _, c in probabilities}]
+    found = _found(named, free, fits, bool(probabilities))
+    roles = named | found
+    _check_enough(roles, bool(probabilities), columns, where)
+    sensitive = inputs.sensitive or tuple(
+        c for c in free if c.lower() in SENSITIVE and c not in found.values()
+    )
+    _check_attributes(sensitive, inputs)
+    split, split_found = _split(inputs.split, columns, [c for c in free if c not in found.values()], where)
+    detected = (*found, *(("probabilities",) if prefix_found else ()), *(("split",) if split_found else ()),
+                *(("sensitive",) if sensitive and not inputs.sensitive else ()))  # fmt: skip
+    return Roles(sensitive=sensitive, probabilities=probabilities, split=split, detected=detected, **roles)
+
+
+def _found(
+    named: Mapping[str, str | None], free: Sequence[str], fits: Mapping[str, Collection[str]], probable: bool
+) -> dict[str, str]:
+    """The roles found by name among the free columns."""
     found = {}
     for role in ("y_true", "y_pred", "y_score", "loss", "member"):
-        if named[role] is None and (hit := _candidate(role, free, is_hard)) is not None:
+        if named[role] is None and (hit := _candidate(role, free, fits)) is not None:
             found[role] = hit
-    if probabilities:
+    if probable:
         found.pop("y_score", None)
     if named["y_score"] is not None:
         found.pop("y_pred", None)  # a named score asks for its own threshold
-    roles = named | found
+    return found
+
+
+def _check_enough(
+    roles: Mapping[str, str | None], probable: bool, columns: Sequence[str], where: str
+) -> None:
     if roles["y_true"] is None:
         raise FairauditError(
             f"no label column found in {where} (columns: {', '.join(columns)}); name it with --y-true."
         )
-    if roles["y_pred"] is None and roles["y_score"] is None and not probabilities:
+    if roles["y_pred"] is None and roles["y_score"] is None and not probable:
         raise FairauditError(
             f"no prediction column found in {where} (columns: {', '.join(columns)}); "
             "name it with --y-pred, --y-score or --prob-prefix."
         )
-    sensitive = inputs.sensitive or tuple(
-        c for c in free if c.lower() in SENSITIVE and c not in found.values()
-    )
+
+
+def _check_attributes(sensitive: Sequence[str], inputs: Inputs) -> None:
     for name in sensitive:
         if name in RESERVED:
-            raise FairauditError(f"an attribute cannot be called '{name}', a name fairaudit uses itself; rename it.")
+            raise FairauditError(
+                f"an attribute cannot be called '{name}', a name fairaudit uses itself; rename it."
+            )
+    for name in inputs.bins:
+        if name not in sensitive:
+            raise FairauditError(f"--bins {name} needs the attribute '{name}'; add -s {name}.")
     if inputs.cross > max(1, len(sensitive)):
         raise FairauditError(
             f"--cross {inputs.cross} needs {inputs.cross} sensitive attributes, but there are {len(sensitive)}; "
             "give more -s or a smaller --cross."
         )
-    split, split_found = _split(inputs.split, columns, where)
-    detected = (*found, *(("probabilities",) if prefix_found else ()), *(("split",) if split_found else ()),
-                *(("sensitive",) if sensitive and not inputs.sensitive else ()))  # fmt: skip
-    return Roles(sensitive=sensitive, probabilities=probabilities, split=split, detected=detected, **roles)
 
 
 def _one_role_each(named: Mapping[str, str | None], sensitive: Sequence[str]) -> None:
@@ -189,12 +221,14 @@ def _one_role_each(named: Mapping[str, str | None], sensitive: Sequence[str]) ->
         seen[column] = role
 
 
-def _candidate(role: str, free: Sequence[str], is_hard: Mapping[str, bool]) -> str | None:
+def _candidate(role: str, free: Sequence[str], fits: Mapping[str, Collection[str]]) -> str | None:
     hits = [c for c in free if c.lower() in KNOWN[role]]
+    if role in ("y_score", "loss", "member"):
+        hits = [c for c in hits if role in fits.get(c, ())]
+    if role == "y_score":
+        hits = [c for c in hits if "hard" not in fits[c]]
     if role == "y_pred" and not hits:
-        hits = [c for c in free if c.lower() in KNOWN["y_score"] and is_hard.get(c, False)]
-    elif role == "y_score":
-        hits = [c for c in hits if not is_hard.get(c, False)]
+        hits = [c for c in free if c.lower() in KNOWN["y_score"] and "hard" in fits.get(c, ())]
     if len(hits) > 1:
         flag = "--" + role.replace("_", "-")
         raise FairauditError(
@@ -224,7 +258,9 @@ def _probabilities(
     return (), False
 
 
-def _split(asked: str | None, columns: Sequence[str], where: str) -> tuple[tuple[str, str] | None, bool]:
+def _split(
+    asked: str | None, columns: Sequence[str], free: Sequence[str], where: str
+) -> tuple[tuple[str, str] | None, bool]:
     """(column, value) of the rows to use, or None for all; and whether the column was found by name."""
     if asked == "all":
         return None, False
@@ -233,7 +269,7 @@ def _split(asked: str | None, columns: Sequence[str], where: str) -> tuple[tuple
         if column not in columns:
             raise missing_column(column, columns, where)
         return (column, value), False
-    hits = [c for c in columns if c.lower() in KNOWN["split"]]
+    hits = [c for c in free if c.lower() in KNOWN["split"]]
     if not hits:
         if asked is not None:
             raise FairauditError(

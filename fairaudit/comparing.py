@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 
-from fairaudit.auditing import Audit, audit_tally, document, read_document, resolved, sha256_of
+from fairaudit.auditing import Audit, audit_tally, document, resolved, sha256_of
 from fairaudit.catalogue import BY_ID
+from fairaudit.columns import Inputs
 from fairaudit.errors import FairauditError
 from fairaudit.estimate import Estimate
 from fairaudit.intervals import Bounded, Interval, clipped, difference
@@ -81,17 +83,29 @@ class Comparison:
         )
 
     def _felt(self) -> list[Change]:
-        return [c for c in self.changes if c.group is not None and c.metric in FELT and c.change is not None]
+        felt = [c for c in self.changes if c.group is not None and c.metric in FELT]
+        return [c for c in felt if c.change is not None and c.interval is not None and c.status == "ok"]
 
     @property
     def worse(self) -> tuple[Change, ...]:
-        """Groups (and their cells) made worse beyond noise: the interval of the change excludes 0."""
-        return tuple(c for c in self._felt() if c.worse and c.status == "ok")
+        """Groups (and their cells) made worse beyond noise, by Holm's rule over all that a group would notice.
+
+        Among many groups some fall by chance; a group is named here only if its fall is more than that.
+        """
+        felt = sorted(self._felt(), key=_p_value)
+        alpha = 1 - self.before.settings.level
+        kept = 0
+        while kept < len(felt) and _p_value(felt[kept]) <= alpha / (len(felt) - kept):
+            kept += 1
+        named = {id(c) for c in felt[:kept] if (c.change or 0.0) < 0}
+        return tuple(c for c in self.changes if id(c) in named)
 
     @property
     def lower(self) -> tuple[Change, ...]:
         """Groups whose number fell, but within noise (or on too few rows to say)."""
-        return tuple(c for c in self._felt() if (c.change or 0.0) < 0 and c not in self.worse)
+        worse = {id(c) for c in self.worse}
+        fell = [c for c in self.changes if c.group is not None and c.metric in FELT and (c.change or 0.0) < 0]
+        return tuple(c for c in fell if id(c) not in worse)
 
     def content(self) -> dict[str, Any]:
         """The part of the comparison file that depends only on the inputs."""
@@ -112,9 +126,15 @@ class Comparison:
         return document(SCHEMA, SCHEMA_VERSION, self.content(), indent=indent)
 
 
-def read_comparison(text: str) -> dict[str, Any]:
-    """The content of a comparison file. Raises FairauditError where the text is not one."""
-    return read_document(text, SCHEMA, SCHEMA_VERSION)
+def _p_value(c: Change) -> float:
+    """Two-sided p of no change, from the side of the interval that faces 0 (exact where it just touches 0)."""
+    assert c.interval is not None
+    assert c.change is not None
+    reach = c.change - c.interval.low if c.change > 0 else c.interval.high - c.change
+    if reach <= 0 or c.change == 0:
+        return 1.0
+    z = NormalDist().inv_cdf((1 + c.interval.level) / 2)
+    return 2 * NormalDist().cdf(-abs(c.change) / reach * z)
 
 
 def compare(
@@ -131,20 +151,24 @@ def compare(
 
     Two audits (`Audit`, or paths of `audit.json`): unpaired. Two sets of predictions (paths or dataframes):
     paired by `id`, with the same options as `audit`. Intervals of a change come from both intervals by MOVER;
-    when paired, rates and F1 with their correlation over the shared rows (Newcombe 1998b, method 10), the
-    others without it, which is wider. Raises FairauditError where the two cannot be compared.
+    when paired, rates, F1 and macro means with their correlation over the shared rows (Newcombe 1998b, method 10);
+    gaps, minima and scores as if the two were independent: wider when both models err on the same rows, as they
+    mostly do, but not when a gap changes sides. Raises FairauditError where the two cannot be compared.
     """
     audits = [_as_audit(x) for x in (before, after)]
+    settings = Settings(level, min_events, min_n, seed)
+    sensitive = inputs.pop("sensitive", ())
+    _, given = resolved(before, sensitive, inputs)
     if audits[0] is not None and audits[1] is not None:
+        if given != Inputs() or settings not in (Settings(), audits[0].settings):
+            raise FairauditError(
+                "two audits are compared as they are; options are for comparing predictions."
+            )
         return _unpaired(audits[0], audits[1])
     if any(a is not None for a in audits):
         raise FairauditError(
             "compare two audits or two sets of predictions, not one of each; audit the other one first."
         )
-    settings = Settings(level, min_events, min_n, seed)
-    roles = [inputs.pop(k, None) for k in ("y_true", "y_pred", "y_score")]
-    sensitive, weights = inputs.pop("sensitive", ()), inputs.pop("weights", None)
-    _, given = resolved(before, roles[0], roles[1], roles[2], sensitive, weights, inputs)
     return _paired(pair(before, after, given), settings)
 
 
@@ -153,7 +177,7 @@ def _as_audit(x: Any) -> Audit | None:
         return x
     if isinstance(x, str | Path) and str(x).endswith(".json") and Path(x).is_file():
         text = Path(x).read_text(encoding="utf-8", errors="replace")
-        if '"fairaudit.audit"' in text[:200]:
+        if '"fairaudit.audit"' in text:
             return Audit.from_json(text)
     return None
 
@@ -164,13 +188,18 @@ def _unpaired(before: Audit, after: Audit) -> Comparison:
             f"the audits speak of different classes ({', '.join(before.classes)}; positive {before.positive}) and "
             f"({', '.join(after.classes)}; positive {after.positive}); audit both with the same --positive."
         )
+    if before.settings != after.settings:
+        raise FairauditError(
+            f"the audits were made with different settings ({before.settings}; {after.settings}); audit both alike."
+        )
     rows = {"before": int(before.data["rows"]), "after": int(after.data["rows"])}
     return Comparison(before, after, False, rows, _changes(before, after, {}))
 
 
 def _paired(found: Pair, settings: Settings) -> Comparison:
-    before, after = (audit_tally(t, settings) for t in (found.before, found.after))
-    joint = joint_views(found.joint, naming(found.joint), settings)
+    names = naming(found.joint)  # of both models' predictions: one positive class, one list of classes
+    before, after = (audit_tally(t, settings, names) for t in (found.before, found.after))
+    joint = joint_views(found.joint, names, settings)
     return Comparison(before, after, True, found.rows, _changes(before, after, joint))
 
 
@@ -179,14 +208,26 @@ def _changes(before: Audit, after: Audit, joint: Mapping[str, Any]) -> tuple[Cha
     out = []
     for e in before.estimates:
         other = matching.get((e.metric, e.by, e.group, e.class_))
-        if other is not None:
+        if other is None:
+            out.append(_one_sided(e, "before"))
+        else:
             view = joint.get(e.by)
             known = view is not None and (e.class_ is None or e.class_ in view.classes)
             corr = correlation(view, e.metric, e.group, e.class_) if view is not None and known else None
             out.append(_change(e, other, corr))
-    if not out:
+    mine = {(e.metric, e.by, e.group, e.class_) for e in before.estimates}
+    out += [_one_sided(e, "after") for k, e in matching.items() if k not in mine]
+    if all(c.status == "undefined" for c in out):
         raise FairauditError("the two audits have no estimate in common; audit both with the same columns.")
     return tuple(out)
+
+
+def _one_sided(e: Estimate, name: str) -> Change:
+    """The change of a number that only one side has (a group or class the other has not)."""
+    none = Estimate(e.metric, e.by, None, 0, e.group, e.class_, status="undefined", reason="not in this one")
+    before, after = (e, none) if name == "before" else (none, e)
+    key = (e.metric, e.by, e.group, e.class_)
+    return Change(*key, before, after, None, None, "undefined", f"only {name}", False, False)
 
 
 def _change(before: Estimate, after: Estimate, corr: float | None) -> Change:

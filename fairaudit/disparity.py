@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 import numpy as np
 
-from fairaudit import intervals
+from fairaudit import intervals, simultaneous
 from fairaudit.emit import Place, each, group_places, over, stratum_status, too_few
 from fairaudit.estimate import Estimate, undefined
-from fairaudit.intervals import Bounded, clipped
-from fairaudit.rates import Family, family, named, recalls
+from fairaudit.intervals import clipped
+from fairaudit.rates import RATES, Family, family, named, recalls
 from fairaudit.view import Array, Counts, View
 
 #: What a rate without a denominator lacks, in words.
@@ -48,7 +49,7 @@ def difference(view: View, metric: str, rates: tuple[str, ...]) -> Iterator[Esti
         return
     values = [f.shares.value[f.evaluable] for f in families]
     worst = int(np.argmax([np.ptp(v) for v in values]))
-    parts = [intervals.gap(f.shares.take(f.evaluable), view.settings.level, len(rates)) for f in families]
+    parts = [simultaneous.gap(f.shares.take(f.evaluable), view.settings.level, len(rates)) for f in families]
     bounds = (max(p[0] for p in parts), max(p[1] for p in parts))
     value, n = float(np.ptp(values[worst])), sum(f.rows[f.evaluable].sum() for f in families)
     at = _extremes(view, families[worst], rates[worst] if len(rates) > 1 else None)
@@ -68,7 +69,8 @@ def ratio(view: View, metric: str, rates: tuple[str, ...]) -> Iterator[Estimate]
     quotients = [float(v.min() / v.max()) for v in values]
     worst = int(np.argmin(quotients))
     parts = [
-        intervals.lowest_ratio(f.shares.take(f.evaluable), view.settings.level, len(rates)) for f in families
+        simultaneous.lowest_ratio(f.shares.take(f.evaluable), view.settings.level, len(rates))
+        for f in families
     ]
     bounds = (min(p[0] for p in parts), min(p[1] for p in parts))
     n = sum(f.rows[f.evaluable].sum() for f in families)
@@ -96,17 +98,47 @@ def worst_cell(view: View, metric: str) -> Iterator[Estimate]:
     shares = found.shares.take(found.evaluable)
     k = int(found.evaluable[int(shares.value.argmin())])
     group, class_ = divmod(k, len(view.classes))
-    bounds = intervals.smallest(intervals.family(shares, view.settings.level))
+    bounds = simultaneous.smallest(simultaneous.family(shares, view.settings.level))
     at = {"group": view.groups[group], "class": view.classes[class_]}
     yield over(
         view,
         metric,
         float(shares.value.min()),
         bounds,
-        "simultaneous-wilson",
+        "simultaneous-jeffreys",
         found.rows[found.evaluable].sum(),
         at=at,
     )
+
+
+def to_overall(view: View, metric: str, rate: str) -> Iterator[Estimate]:
+    """A group's rate minus that of all rows, which contain it: p_g − p = (1 − π_g)(p_g − p_rest).
+
+    π_g: the group's share of the denominators. Interval: Newcombe's of group − rest, scaled alike.
+    """
+    positive = view.positive or 0
+
+    def pair(c: Counts) -> tuple[Array, Array]:
+        mine, rest = RATES[rate](c, positive), RATES[rate](c.rest(), positive)
+        return np.concatenate([mine[0], rest[0]], axis=-1), np.concatenate([mine[1], rest[1]], axis=-1)
+
+    found, size = family(view, pair), len(view.groups)
+    z = intervals.criticals((1 - view.settings.level) / 2, found.shares.df)
+    bounds = found.shares.bounded(z)
+    for g, group in enumerate(view.groups):
+        mine, rest = (int(found.rows[k]) for k in (g, g + size))
+        if min(mine, rest) == 0:
+            why = LACKS[rate] if mine == 0 else "no such rows in other groups"
+            yield undefined(metric, view.by, why, mine, group=group)
+            continue
+        corr = 0.0 if found.shares.corr is None else float(found.shares.corr[g, g + size])
+        low, high = intervals.difference(bounds.take(np.array(g)), bounds.take(np.array(g + size)), corr)
+        share = found.denominator[g] / (found.denominator[g] + found.denominator[g + size])
+        value = float(1 - share) * float(found.shares.value[g] - found.shares.value[g + size])
+        ends = (float(1 - share) * float(low), float(1 - share) * float(high))
+        status, reason = stratum_status(view, min(mine, rest))
+        interval = clipped(value, *ends, view.settings.level, "newcombe-scaled")
+        yield Estimate(metric, view.by, value, mine, group, interval=interval, status=status, reason=reason)
 
 
 class _Contrast:
@@ -131,11 +163,14 @@ class _Contrast:
         )
 
     def bounds(self, index: Array, level: float, tests: int) -> tuple[Array, Array]:
-        """Newcombe's intervals of group − rest at these positions, each at 1 − α / tests."""
-        z = intervals.critical((1 - level) / (2 * max(tests, 1)), self.shares.df)
+        """Intervals of group − rest at these positions, each at 1 − α / tests: Newcombe's, or MOVER on Jeffreys' bounds
+        where many are judged together.
+        """
         mine, rest = self.shares.take(index), self.shares.take(index + self.size)
+        df = np.minimum(mine.df, rest.df)
+        z = intervals.criticals((1 - level) / (2 * max(tests, 1)), df if df.ndim else inf)
         corr = 0.0 if self.shares.corr is None else self.shares.corr[index, index + self.size]
-        first, second = (Bounded(s.value, *intervals.wilson(s.value, s.size, z)) for s in (mine, rest))
+        first, second = mine.bounded(z, many=tests > 1), rest.bounded(z, many=tests > 1)
         return intervals.difference(first, second, corr)
 
 
@@ -155,7 +190,7 @@ def eod(view: View, metric: str) -> Iterator[Estimate]:
             continue
         i = position[k]
         value = abs(float(contrast.value[k]))
-        bounds = intervals.outer(low[i : i + 1], high[i : i + 1])
+        bounds = simultaneous.outer(low[i : i + 1], high[i : i + 1])
         status, reason = stratum_status(view, min(mine, rest))
         interval = clipped(value, *bounds, view.settings.level, "newcombe")
         yield Estimate(metric, view.by, value, mine, interval=interval, status=status, reason=reason, **place)
@@ -172,9 +207,7 @@ def eod_max(view: View, metric: str) -> Iterator[Estimate]:
     group, class_ = divmod(int(contrast.evaluable[int(sizes.argmax())]), len(classes))
     at = {"group": view.groups[group], "class": view.classes[classes[class_]]}
     n = int(view.rows.support[:, classes].sum())
-    yield over(
-        view, metric, float(sizes.max()), intervals.outer(low, high), "simultaneous-newcombe", n, at=at
-    )
+    yield over(view, metric, float(sizes.max()), simultaneous.outer(low, high), _method(contrast), n, at=at)
 
 
 def eod_macro(view: View, metric: str) -> Iterator[Estimate]:
@@ -188,17 +221,21 @@ def eod_macro(view: View, metric: str) -> Iterator[Estimate]:
     used = sorted(set(of_class.tolist()))
     sizes = np.abs(contrast.value[contrast.evaluable])
     value = float(np.mean([sizes[of_class == c].max() for c in used]))
-    parts = [intervals.outer(low[of_class == c], high[of_class == c]) for c in used]
+    parts = [simultaneous.outer(low[of_class == c], high[of_class == c]) for c in used]
     bounds = (float(np.mean([p[0] for p in parts])), float(np.mean([p[1] for p in parts])))
     absent = [view.classes[classes[c]] for c in range(len(classes)) if c not in used]
     reason = f"without classes {', '.join(absent)}: too few rows" if absent else None
     n = int(view.rows.support[:, classes].sum())
-    yield over(view, metric, value, bounds, "simultaneous-newcombe", n, reason=reason)
+    yield over(view, metric, value, bounds, _method(contrast), n, reason=reason)
 
 
 def _contrast(view: View) -> tuple[_Contrast, list[int]]:
     classes = [view.positive] if view.binary and view.positive is not None else list(range(len(view.classes)))
     return _Contrast(view, classes), classes
+
+
+def _method(contrast: _Contrast) -> str:
+    return "simultaneous-newcombe" if len(contrast.evaluable) == 1 else "simultaneous-mover-jeffreys"
 
 
 def _no_contrast(view: View, metric: str) -> Estimate:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit import intervals
+from fairaudit import simultaneous
 from fairaudit.estimate import Estimate, undefined
 from fairaudit.intervals import clipped
 from fairaudit.rates import Family
@@ -26,7 +26,7 @@ def each(view: View, metric: str, family: Family, where: Sequence[Place], why: s
     level = view.settings.level
     filled = np.flatnonzero(np.isfinite(family.shares.value))
     method = "wilson" if family.shares.corr is None else "wilson-jackknife"
-    bounds = intervals.single(family.shares.take(filled), level)
+    bounds = simultaneous.single(family.shares.take(filled), level)
     position = {int(k): i for i, k in enumerate(filled)}
     for k, place in enumerate(where):
         rows = int(family.rows[k])
@@ -53,7 +53,7 @@ def stratum_status(view: View, rows: float) -> tuple[str, str | None]:
 
 def group_places(view: View) -> list[Place]:
     """Where each group's number stands: no group name in the overall view."""
-    return [{}] if view.by in ("overall", "class") else [{"group": g} for g in view.groups]
+    return [{}] if view.kind != "attribute" else [{"group": g} for g in view.groups]
 
 
 def over(

@@ -58,12 +58,12 @@ class Estimate:
 
     @staticmethod
     def from_dict(record: Mapping[str, Any]) -> Estimate:
-        """The estimate of a record of `audit.json`."""
-        found = dict(record)
-        found["class_"] = found.pop("class")
-        if found["interval"] is not None:
-            found["interval"] = Interval(**found["interval"])
-        return Estimate(**found)
+        """The estimate of a record of `audit.json`; keys that a later 1.x adds are passed over."""
+        found = {k: record[k] for k in Estimate.__dataclass_fields__ if k not in ("class_", "interval")}
+        interval = record["interval"]
+        if interval is not None:
+            interval = Interval(*(interval[k] for k in ("low", "high", "level", "method")))
+        return Estimate(**found, class_=record["class"], interval=interval)
 
 
 def undefined(metric: str, by: str, reason: str, n: int = 0, **where: Any) -> Estimate:

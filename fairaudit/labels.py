@@ -104,9 +104,8 @@ def escape(name: str) -> str:
 
 
 def join(names: Iterable[str]) -> str:
-    """Attributes joined as in `race&sex`; a single name is left as it is."""
-    parts = list(names)
-    return parts[0] if len(parts) == 1 else "&".join(escape(p) for p in parts)
+    """Attributes joined as in `race&sex`, names escaped so that no single one can look like a crossing."""
+    return "&".join(escape(p) for p in names)
 
 
 def join_groups(groups: Iterable[str]) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from fairaudit.emit import Place, group_places, over, stratum_status, too_few
 from fairaudit.estimate import Estimate, undefined
-from fairaudit.intervals import Interval, critical
+from fairaudit.intervals import Interval, criticals
 from fairaudit.view import View, jackknife
 
 Array = np.ndarray[Any, Any]
@@ -20,9 +20,9 @@ class _Strata:
     """Mean loss L, variance of that mean and rows of each stratum, all (m,)."""
 
     def __init__(self, view: View) -> None:
-        axis = "y_true" if view.by == "class" else "group"
+        axis = "y_true" if view.kind == "class" else "group"
         cube = view.labels
-        self.names = view.classes if view.by == "class" else view.groups
+        self.names = view.classes if view.kind == "class" else view.groups
         self.rows = cube.dense("count", (axis,))
         mass = cube.dense(view.mass_name, (axis,))
         squares = cube.dense("w2", (axis,)) if "w2" in cube.measures else self.rows
@@ -32,28 +32,36 @@ class _Strata:
             size = mass**2 / squares
             spread = np.maximum(total2 / mass - self.mean**2, 0.0) * size / (size - 1)
             self.var = np.where(size > 1, spread / size, np.nan)
+        self.df = np.maximum(np.nan_to_num(size) - 1, 1.0)
         self.cov: Array | None = None
-        self.df = np.inf
         if "bucket" in cube.axes:
             by = cube.dense("loss", ("bucket", axis)), cube.dense(view.mass_name, ("bucket", axis))
             with np.errstate(divide="ignore", invalid="ignore"):
                 replicates = (total - by[0]) / (mass - by[1])
-            self.cov = jackknife(np.where(np.isfinite(replicates), replicates, self.mean))
-            self.var, self.df = np.diag(self.cov), float(len(replicates) - 1)
+            held = np.maximum((by[1] > 0).sum(axis=0), 1)
+            scale = np.sqrt((held - 1) / held)
+            self.cov = jackknife(np.where(np.isfinite(replicates), replicates, self.mean)) * np.outer(
+                scale, scale
+            )
+            self.var = np.where(held > 1, np.diag(self.cov), np.nan)
+            self.df = np.maximum(held - 1.0, 1.0)
 
 
 def mean_loss(view: View, metric: str) -> Iterator[Estimate]:
-    """The mean cross-entropy of each class, each group, or all rows, with a normal interval."""
+    """The mean cross-entropy of each class, each group, or all rows, with Student's interval."""
     strata = _Strata(view)
-    z = critical((1 - view.settings.level) / 2, strata.df)
-    places: list[Place] = [{"class_": c} for c in view.classes] if view.by == "class" else group_places(view)
+    t = criticals((1 - view.settings.level) / 2, strata.df)
+    assert isinstance(t, np.ndarray)
+    places: list[Place] = (
+        [{"class_": c} for c in view.classes] if view.kind == "class" else group_places(view)
+    )
     for k, place in enumerate(places):
         rows = int(strata.rows[k])
         if not np.isfinite(strata.mean[k]):
             yield undefined(metric, view.by, "no rows", rows, **place)
             continue
-        value, half = float(strata.mean[k]), z * float(np.sqrt(np.nan_to_num(strata.var[k])))
-        method = "normal" if strata.cov is None else "t-jackknife"
+        value, half = float(strata.mean[k]), float(t[k] * np.sqrt(np.nan_to_num(strata.var[k])))
+        method = "student-t" if strata.cov is None else "t-jackknife"
         interval = None if np.isnan(strata.var[k]) else Interval(
             max(0.0, min(value, value - half)), value + half, view.settings.level, method)  # fmt: skip
         status, reason = stratum_status(view, rows)
@@ -69,7 +77,7 @@ def loss_variance(view: View, metric: str) -> Iterator[Estimate]:
     """
     strata = _Strata(view)
     keep = np.flatnonzero((strata.rows >= view.settings.min_events) & np.isfinite(strata.var))
-    kind = "classes" if view.by == "class" else "groups"
+    kind = "classes" if view.kind == "class" else "groups"
     if len(keep) < 2:
         yield too_few(view, metric, len(keep), kind)
         return
@@ -79,10 +87,11 @@ def loss_variance(view: View, metric: str) -> Iterator[Estimate]:
     corrected = value - float(np.mean(np.diag(cov)) - np.mean(cov))
     rng = np.random.default_rng([view.settings.seed, 2])
     if strata.cov is None:
-        noise = rng.standard_normal((DRAWS, size)) * np.sqrt(strata.var[keep])
+        noise = rng.standard_t(strata.df[keep], (DRAWS, size)) * np.sqrt(strata.var[keep])
     else:
         noise = rng.multivariate_normal(np.zeros(size), cov, DRAWS, method="eigh")
-        noise /= np.sqrt(rng.chisquare(strata.df, DRAWS) / strata.df)[:, None]
+        df = float(strata.df[keep].min())
+        noise /= np.sqrt(rng.chisquare(df, DRAWS) / df)[:, None]
     off = np.sqrt(np.mean((noise - noise.mean(axis=1, keepdims=True)) ** 2, axis=1))
     reach = float(np.quantile(off, view.settings.level))
     root = float(np.sqrt(value))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fairaudit import intervals
+from fairaudit import intervals, simultaneous
 from fairaudit.emit import group_places
 from fairaudit.estimate import Estimate, undefined
 from fairaudit.rates import family
@@ -19,7 +19,7 @@ def advantage(view: View, metric: str) -> Iterator[Estimate]:
     An attacker who calls every correctly classified row a member gains exactly this over guessing
     (Yeom et al. 2018). Undefined without rows of both kinds; `small` below `min_events` of either.
     """
-    parts = [View(view.by, view.groups, view.classes, view.positive, view.labels.where("member", m), None,
+    parts = [View(view.kind, view.by, view.groups, view.classes, view.positive, view.labels.where("member", m), None,
                   view.settings) for m in ("1", "0")]  # fmt: skip
     members, others = (family(v, lambda c: (c.correct.sum(axis=-1), c.total())) for v in parts)
     level = view.settings.level
@@ -30,7 +30,7 @@ def advantage(view: View, metric: str) -> Iterator[Estimate]:
             yield undefined(metric, view.by, f"no {kind}", sum(rows), **place)
             continue
         one = np.array([g])
-        first, second = (intervals.single(f.shares.take(one), level) for f in (members, others))
+        first, second = (simultaneous.single(f.shares.take(one), level) for f in (members, others))
         low, high = intervals.difference(first, second)
         value = float(first.value[0] - second.value[0])
         least = view.settings.min_events

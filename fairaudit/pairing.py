@@ -77,7 +77,7 @@ def _shared(sides: list[Source], roles: list[Roles], inputs: Inputs) -> tuple[li
     rows: dict[str, int] = {}
     for s, r, name in zip(sides, roles, ("before", "after"), strict=True):
         with speaking(s):
-            chosen.append(selected(s, r)[0])
+            chosen.append(selected(s, r))
             sql = f"SELECT count(*), count(DISTINCT CAST({key} AS VARCHAR)) FROM {chosen[-1].sql}"
             n, distinct = s.con.execute(sql).fetchall()[0]
         if n != distinct:
@@ -104,6 +104,8 @@ def _shared(sides: list[Source], roles: list[Roles], inputs: Inputs) -> tuple[li
             f"{unlike} rows have different labels in the two files (first: {inputs.id} {which}); a paired comparison "
             "needs the same rows with the same labels."
         )
+    for column in roles[0].sensitive:
+        _same_groups(one, two, column, match)
     cut = [
         replace(a, sql=f"(SELECT l.* FROM {a.sql} l SEMI JOIN {b.sql} r ON {match})")
         for a, b in ((one, two), (two, one))
@@ -111,10 +113,23 @@ def _shared(sides: list[Source], roles: list[Roles], inputs: Inputs) -> tuple[li
     return cut, rows | {"matched": int(matched)}
 
 
+def _same_groups(one: Source, two: Source, column: str, match: str) -> None:
+    name = quote(column)
+    differ = f"CAST(l.{name} AS VARCHAR) IS DISTINCT FROM CAST(r.{name} AS VARCHAR)"
+    n = one.con.execute(
+        f"SELECT count(*) FROM {one.sql} l JOIN {two.sql} r ON {match} WHERE {differ}"
+    ).fetchall()[0][0]
+    if n:
+        raise FairauditError(
+            f"{n} rows have different values of '{column}' in the two files; a paired comparison needs the same groups."
+        )
+
+
 def _different(left: str, right: str) -> str:
-    """Labels differ: as numbers where both are, else as text."""
+    """Labels differ: as numbers where both are written as such, else as text."""
+    left, right = (f"CAST({side} AS VARCHAR)" for side in (left, right))
     number = f"TRY_CAST({left} AS DOUBLE) = TRY_CAST({right} AS DOUBLE)"
-    text = f"lower(CAST({left} AS VARCHAR)) IS NOT DISTINCT FROM lower(CAST({right} AS VARCHAR))"
+    text = f"lower({left}) IS NOT DISTINCT FROM lower({right})"
     return f"NOT coalesce({number}, {text})"
 
 
@@ -176,6 +191,11 @@ _INDICATORS: Mapping[str, tuple[Indicator, Indicator]] = {
 }
 
 
+#: Means over classes of these; above so many classes their correlation is not worth its cost.
+_MACRO = {"f1_macro": "f1", "recall_macro": "recall"}
+MAX_MACRO_CLASSES = 50
+
+
 def correlation(view: View, metric: str, group: str | None, class_: str | None) -> float | None:
     """The correlation of a rate (or F1) before and after, from its influence on the joint cells; None for others.
 
@@ -183,11 +203,19 @@ def correlation(view: View, metric: str, group: str | None, class_: str | None) 
     the same rows, so their covariance is Σ mass·i_before·i_after (over buckets of clusters where there are any).
     """
     class_at = view.positive if class_ is None else view.classes.index(class_)
-    if metric not in (*_INDICATORS, "f1") or (class_at is None and metric != "accuracy"):
+    macro = metric in _MACRO and len(view.classes) <= MAX_MACRO_CLASSES
+    if not macro and (metric not in (*_INDICATORS, "f1") or (class_at is None and metric != "accuracy")):
         return None
     g, y, before, after, mass, squares, bucket = _cells(view.labels)
     inside = np.ones(len(y), bool) if group is None else g == view.groups.index(group)
-    parts = [_influence(metric, inside, y, p, mass, class_at or 0) for p in (before, after)]
+    if macro:
+        present = sorted(set(y[inside].tolist()))
+        every = [
+            [_influence(_MACRO[metric], inside, y, p, mass, c) for c in present] for p in (before, after)
+        ]
+        parts = [np.sum(e, axis=0) for e in every]
+    else:
+        parts = [_influence(metric, inside, y, p, mass, class_at or 0) for p in (before, after)]
     if bucket is None:
         cov, *var = (
             float((squares * a * b).sum())

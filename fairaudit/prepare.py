@@ -16,11 +16,13 @@ from fairaudit.labels import (
     join,
     join_groups,
     ordered,
+    text_of,
 )
 from fairaudit.reliance import check_agreement
 from fairaudit.tally import Tally
 from fairaudit.view import ALL_ROWS, Settings, View
 
+PREDICTIONS = ("y_pred", "y_pred_before")
 _MARKS = (PREDICTED_POSITIVE, PREDICTED_NEGATIVE)
 
 
@@ -37,17 +39,21 @@ def naming(tally: Tally) -> Naming:
     """The classes of a tally. Raises FairauditError for labels that cannot be what they are said to be."""
     cube = next(iter(tally.labels.values()))
     raw_true, raw_pred = (cube.labels[cube.axis(a)] for a in ("y_true", "y_pred"))
-    raw_pred = tuple(p for a in cube.axes if a.startswith("y_pred") for p in cube.labels[cube.axis(a)])
-    declared = tally.description["positive"]
+    raw_pred = tuple(p for a in cube.axes if a in PREDICTIONS for p in cube.labels[cube.axis(a)])
+    declared = _declared(tally.description["positive"])
     probable = tuple(tally.description["prob_classes"])
     names = canonical({*raw_true, *raw_pred, *probable})
     truth = ordered({names[v] for v in raw_true})
-    if declared is not None and all(is_number(n) for n in truth) and is_number(str(declared)):
-        declared = canonical([str(declared)])[str(declared)]
+    if declared is not None and all(is_number(n) for n in truth) and is_number(declared):
+        declared = canonical([declared])[declared]
+    if declared is not None and set(truth) <= {"true", "false"}:
+        declared = declared.lower()
     if any(v in _MARKS for v in raw_pred):
         negative, positive = _of_score(truth, declared)
         names |= {PREDICTED_POSITIVE: positive, PREDICTED_NEGATIVE: negative}
     guessed = {names[v] for v in raw_pred}
+    if not truth:
+        raise FairauditError("no row has both a label and a prediction; there is nothing to audit.")
     if not set(truth) & guessed:
         raise FairauditError(
             f"labels and predictions share no value (labels: {', '.join(truth[:6])}; predictions: "
@@ -63,6 +69,11 @@ def naming(tally: Tally) -> Naming:
     if positive_ is not None and positive_ not in classes:
         classes = ordered({*classes, positive_})
     return Naming(classes, positive_, names)
+
+
+def _declared(positive: object) -> str | None:
+    """The declared positive class as label text: True is `true`, 1.0 is `1`."""
+    return None if positive is None else text_of(positive)
 
 
 def _of_score(truth: Sequence[str], declared: str | None) -> tuple[str, str]:
@@ -90,7 +101,9 @@ def views(tally: Tally, names: Naming, settings: Settings) -> list[View]:
     attributes = list(tally.labels)
     first = attributes[0]
     whole = _view("overall", (), tally.labels[first], tally.scores.get(first), tally, names, settings)
-    by_class = View("class", whole.groups, whole.classes, whole.positive, whole.labels, None, settings)
+    by_class = View(
+        "class", "class", whole.groups, whole.classes, whole.positive, whole.labels, None, settings
+    )
     rest = [
         _view(join(a), a, tally.labels[a], tally.scores.get(a), tally, names, settings)
         for a in attributes
@@ -107,7 +120,7 @@ def _view(
     settings: Settings,
 ) -> View:  # fmt: skip
     cube = _grouped(labels, attributes)
-    for axis in ("y_true", *(a for a in cube.axes if a.startswith("y_pred"))):
+    for axis in ("y_true", *(a for a in cube.axes if a in PREDICTIONS)):
         cube = cube.relabel(axis, names.names.__getitem__, also=names.classes)
     scored = None if scores is None else _grouped(scores, attributes)
     if scored is not None and "y_true" in scored.axes:
@@ -117,7 +130,8 @@ def _view(
         scored = scored.relabel("group", str, also=groups)
     position = None if names.positive is None else names.classes.index(names.positive)
     agreement = tally.description["agreement"]
-    return View(by, groups, names.classes, position, cube, scored, settings, agreement)
+    kind = "attribute" if attributes else "overall"
+    return View(kind, by, groups, names.classes, position, cube, scored, settings, agreement)
 
 
 def _grouped(cube: Cube, attributes: Sequence[str]) -> Cube:

@@ -10,14 +10,16 @@ from typing import Any
 from fairaudit.columns import Inputs, Roles, positive_column
 from fairaudit.cube import FIXED
 from fairaudit.errors import FairauditError
-from fairaudit.labels import PREDICTED_NEGATIVE, PREDICTED_POSITIVE
+from fairaudit.labels import PREDICTED_NEGATIVE, PREDICTED_POSITIVE, is_number, text_of
 from fairaudit.source import Source, literal, quote
 
-#: Score bins: 512 per power of two of m = min(p, 1 − p) down to 2⁻²⁴, mirrored at ½. Every step (compare with
+#: Score bins: 512 per power of two of m = min(p, 1 − p) down to 2⁻⁶⁰, mirrored at ½. Every step (compare with
 #: a power of two, multiply by one, floor) is exact in IEEE arithmetic, so all engines agree on every bin.
-OCTAVES, PER_OCTAVE = 24, 512
+OCTAVES, PER_OCTAVE = 60, 512
 HALF = OCTAVES * PER_OCTAVE
 CALIBRATION_BINS = 15
+#: Between the parts of a message raised inside the scan: nothing a column's name or value would hold.
+SEPARATOR = "\x1f"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,9 @@ def build(source: Source, roles: Roles, inputs: Inputs, attribute_sets: Sequence
     score, top_label = _scores(roles, inputs, inner)
     if roles.y_pred is not None:
         inner["y_pred"] = quote(roles.y_pred)
-    _losses(source, roles, inner)
+    _losses(roles, inner)
     if roles.weights is not None:
-        inner["w"] = _number(roles.weights, "weight", "{x} >= 0 AND {x} < 'inf'::DOUBLE", strict=True)
+        inner["w"] = _number(roles.weights, "weight", "{x} BETWEEN 1e-6 AND 1e6", strict=True)
     if roles.member is not None:
         inner["member"] = _member(roles.member)
     if roles.cluster is not None:
@@ -82,6 +84,9 @@ def _description(roles: Roles, inputs: Inputs, top_label: bool) -> dict[str, Any
         "clustered": roles.cluster is not None,
         "weighted": roles.weights is not None,
         "cross": inputs.cross,
+        "bins": {k: list(v) for k, v in inputs.bins.items()},
+        "na": sorted(inputs.na),
+        "missing_labels": inputs.missing_labels,
     }
 
 
@@ -89,28 +94,33 @@ def _attribute(name: str, inputs: Inputs) -> str:
     edges = inputs.bins.get(name)
     if edges is None:
         return quote(name)
-    x = _number(name, "number")
-    shown = [f"{e:g}" for e in edges]
-    cases = [f"WHEN x < {float(edges[0])!r} THEN {literal('< ' + shown[0])}"]
+    raw = quote(name)
+    x = f"TRY_CAST({raw} AS DOUBLE)"
+    shown = [str(text_of(float(e))) for e in edges]
+    bad = _fail("number", name, f"{raw}::VARCHAR")
+    missing = "".join(f" OR {raw}::VARCHAR = {literal(n)}" for n in inputs.na)
+    cases = [f"WHEN {raw} IS NULL OR isnan({x}){missing} THEN NULL WHEN {x} IS NULL THEN {bad}"]
+    cases.append(f"WHEN {x} < {float(edges[0])!r} THEN {literal('< ' + shown[0])}")
     for (low, high), top in zip(pairwise(shown), edges[1:], strict=True):
-        cases.append(f"WHEN x < {float(top)!r} THEN {literal(f'[{low}, {high})')}")
-    body = " ".join(cases).replace("x <", f"({x}) <")
-    return f"CASE WHEN {quote(name)} IS NULL THEN NULL {body} ELSE {literal('>= ' + shown[-1])} END"
+        cases.append(f"WHEN {x} < {float(top)!r} THEN {literal(f'[{low}, {high})')}")
+    return f"CASE {' '.join(cases)} ELSE {literal('>= ' + shown[-1])} END"
+
+
+def _fail(rule: str, column: str, value: str) -> str:
+    """SQL that stops the scan with a marked message, `table` turns it into a sentence. `value`: an expression."""
+    head = SEPARATOR.join(("fairaudit", rule, column, ""))
+    return f"error({literal(head)} || {value})"
 
 
 def _number(name: str, rule: str, test: str | None = None, strict: bool = False) -> str:
     """A column as DOUBLE, checked row by row; NULL stays NULL unless `strict`."""
     raw = quote(name)
     x = f"TRY_CAST({raw} AS DOUBLE)"
-    null = (
-        f"error({literal(f'fairaudit|missing|{name}|')} || coalesce({raw}::VARCHAR, ''))"
-        if strict
-        else "NULL"
-    )
-    bad = f"error({literal(f'fairaudit|number|{name}|')} || {raw}::VARCHAR)"
+    null = _fail("missing", name, f"coalesce({raw}::VARCHAR, '')") if strict else "NULL"
+    bad = _fail("number", name, f"{raw}::VARCHAR")
     cases = f"CASE WHEN {raw} IS NULL THEN {null} WHEN {x} IS NULL THEN {bad}"
     if test is not None:
-        worse = f"error({literal(f'fairaudit|{rule}|{name}|')} || {raw}::VARCHAR)"
+        worse = _fail(rule, name, f"{raw}::VARCHAR")
         cases += f" WHEN NOT ({test.format(x=x)}) THEN {worse}"
     return f"{cases} ELSE {x} END"
 
@@ -136,27 +146,32 @@ def _scores(roles: Roles, inputs: Inputs, inner: dict[str, str]) -> tuple[str | 
     )
 
 
-def _losses(source: Source, roles: Roles, inner: dict[str, str]) -> None:
+def _losses(roles: Roles, inner: dict[str, str]) -> None:
     if roles.loss is not None:
-        inner["loss"] = _number(roles.loss, "loss", "isfinite({x})", strict=True)
+        inner["loss"] = _number(roles.loss, "loss", "{x} BETWEEN 0 AND 1e6", strict=True)
     if roles.probabilities:
-        raw = quote(roles.y_true)
-        text = f"CAST({raw} AS VARCHAR)"
-        if source.columns[roles.y_true] in ("DOUBLE", "FLOAT"):
-            text = f"CASE WHEN {raw} = floor({raw}) THEN CAST({raw}::BIGINT AS VARCHAR) ELSE {text} END"
-        inner["label_text"] = text
+        inner["label_text"] = f"CAST({quote(roles.y_true)} AS VARCHAR)"
+
+
+def matched(label: str, classes: Sequence[str]) -> tuple[str, str]:
+    """(label, list of class names) as SQL of one type, so that `1.0`, `1` and 1 are one class, and True is true."""
+    if all(is_number(c) for c in classes):
+        return f"TRY_CAST({label} AS DOUBLE)", "[" + ", ".join(repr(float(c)) for c in classes) + "]"
+    if all(c.lower() in ("true", "false") for c in classes):
+        return f"lower({label})", "[" + ", ".join(literal(c.lower()) for c in classes) + "]"
+    return label, "[" + ", ".join(literal(c) for c in classes) + "]"
 
 
 def _member(name: str) -> str:
     text = f"lower(CAST({quote(name)} AS VARCHAR))"
-    bad = f"error({literal(f'fairaudit|member|{name}|')} || coalesce({text}, '(missing)'))"
+    bad = _fail("member", name, f"coalesce({text}, '(missing)')")
     yes, no = "('1', '1.0', 'true')", "('0', '0.0', 'false')"
     return f"CASE WHEN {text} IN {yes} THEN '1' WHEN {text} IN {no} THEN '0' ELSE {bad} END"
 
 
 def _bucket(name: str) -> str:
     raw = quote(name)
-    missing = f"error({literal(f'fairaudit|missing|{name}|')} || coalesce({raw}::VARCHAR, ''))"
+    missing = _fail("missing", name, f"coalesce({raw}::VARCHAR, '')")
     return f"CASE WHEN {raw} IS NULL THEN {missing} ELSE right(md5(CAST({raw} AS VARCHAR)), 2) END"
 
 
@@ -184,7 +199,7 @@ def _outer(
 
 
 def score_bin(s: str) -> str:
-    """The bin of a probability expression on the fixed grid, an integer from 0 to 2·`HALF`, increasing in p."""
+    """The bin of a probability expression on the fixed grid, an integer symmetric about `HALF`, increasing in p."""
     m = f"least({s}, 1 - {s})"
     cases = []
     for power in range(1, OCTAVES + 1):
@@ -235,7 +250,7 @@ def _assembled(
     rows = f"SELECT {', '.join([*(f'{e} AS k_{k}' for k, e in keys.items()), *(['id'] if 'id' in inner else [])])}"
     rows += "".join(f", CAST(round(({e}) * {float(FIXED)!r}) AS HUGEINT) AS m_{m}" for m, e in sums.items())
     rows += f" FROM ({body})"
-    totals = "".join(f", (sum(m_{m}) // {FIXED})::BIGINT, (sum(m_{m}) % {FIXED})::BIGINT" for m in sums)
+    totals = "".join(f", sum(m_{m}) // {FIXED}, sum(m_{m}) % {FIXED}" for m in sums)
     grouped = ", ".join("(" + ", ".join(f"k_{column.get(a, a)}" for a in s.axes) + ")" for s in sets)
     every = ", ".join(f"k_{k}" for k in order)
     mask = f"grouping({every})" if len(sets) > 1 else "0"
@@ -271,17 +286,16 @@ def _with_probabilities(body: str, classes: Sequence[str], where: str, scored: b
 
     A `score` waits for the confidence, so that the check of the sum is made whatever else is asked.
     """
-    labels = "[" + ", ".join(literal(c) for c in classes) + "]"
-    bad = f"error({literal(f'fairaudit|sum|{where}|')} || list_sum(probs)::VARCHAR)"
+    names = "[" + ", ".join(literal(c) for c in classes) + "]"
+    bad = _fail("sum", where, "list_sum(probs)::VARCHAR")
     top = f"CASE WHEN abs(list_sum(probs) - 1) > 0.001 THEN {bad} ELSE list_max(probs) END"
     body = f"SELECT *, {top} AS confidence FROM ({body})"
-    body = f"SELECT *, {labels}[list_position(probs, confidence)] AS top FROM ({body})"
+    body = f"SELECT *, {names}[list_position(probs, confidence)] AS top FROM ({body})"
     if scored:
         body = f"SELECT * REPLACE (CASE WHEN confidence >= 0 THEN score END AS score) FROM ({body})"
-    known = ", ".join(classes[:8]).replace("|", "/")
-    unknown = f"error({literal(f'fairaudit|class|{known}|')} || coalesce(label_text, '(missing)'))"
-    p_true = (
-        f"CASE WHEN label_text IS NOT NULL AND NOT list_contains({labels}, label_text) THEN {unknown} ELSE "
-    )
-    p_true += f"probs[list_position({labels}, label_text)] END"
-    return f"SELECT *, -ln(greatest({p_true}, 1e-15)) AS row_loss, (label_text = top)::INTEGER AS hit FROM ({body})"
+    unknown = _fail("class", ", ".join(classes[:8]), "label_text")
+    label, labels = matched("label_text", classes)
+    at = f"list_position({labels}, {label})"
+    p_true = f"CASE WHEN label_text IS NOT NULL AND {at} IS NULL THEN {unknown} ELSE probs[{at}] END"
+    hit = f"({at} = list_position(probs, confidence))::INTEGER"
+    return f"SELECT *, -ln(greatest({p_true}, 1e-15)) AS row_loss, {hit} AS hit FROM ({body})"

@@ -80,20 +80,32 @@ def family(view: View, pair: Callable[[Counts], Pair]) -> Family:
     """The family of a rate given as counts -> (numerator, denominator), strata flattened to (m,)."""
     numerator, denominator = (a.ravel() for a in pair(view.counts))
     rows = pair(view.rows)[1].ravel()
-    squares = pair(view.squares)[1].ravel()
     value = divide(numerator, denominator)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        size = np.where(squares > 0, denominator**2 / squares, 0.0)
+    size = _effective(value, denominator, *(a.ravel() for a in pair(view.squares)))
     if view.without_bucket is None:
         shares = Shares(value, size)
     else:
+        assert view.by_bucket is not None
         left_n, left_d = (a.reshape(len(a), -1) for a in pair(view.without_bucket))
+        held = (pair(view.by_bucket)[1].reshape(len(left_d), -1) > 0).sum(axis=0)
         replicates = np.where(
             left_d > 0, divide(left_n, left_d), value
         )  # a stratum in one bucket does not vary
-        shares = clustered(value, replicates, size)
+        shares = clustered(value, replicates, size, held)
     evaluable = np.flatnonzero((rows >= view.settings.min_events) & np.isfinite(value))
     return Family(shares, numerator, denominator, rows, evaluable)
+
+
+def _effective(value: Array, denominator: Array, hit_squares: Array, squares: Array) -> Array:
+    """Rows that a weighted rate is worth: p(1 − p) / Var with Var = Σw²(hit − p)² / (Σw)²; without weights, the rows.
+
+    Kish's (Σw)²/Σw² only where p is 0 or 1: it is too many where heavy rows do worse.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        var = (hit_squares * (1 - value) ** 2 + (squares - hit_squares) * value**2) / denominator**2
+        inner = value * (1 - value) / var
+        kish = np.where(squares > 0, denominator**2 / squares, 0.0)
+    return np.where((value > 0) & (value < 1) & np.isfinite(inner), inner, kish)
 
 
 def named(view: View, name: str) -> Family:

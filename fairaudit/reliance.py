@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit import intervals
+from fairaudit import simultaneous
 from fairaudit.emit import over, stratum_status
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.estimate import Estimate
@@ -16,6 +16,7 @@ from fairaudit.view import Counts, View
 
 Array = np.ndarray[Any, Any]
 RANDOM_TABLES = 200
+MAX_TABLE_ROWS = 10**8
 REPLICATES = 1000
 
 
@@ -55,7 +56,7 @@ def sensitive_accuracy(view: View, metric: str) -> Iterator[Estimate]:
 
     found = family(view, pair)
     value = float(found.shares.value[0])
-    bounds = intervals.single(found.shares, view.settings.level)
+    bounds = simultaneous.single(found.shares, view.settings.level)
     perfect = view.counts.support[to[mapped], mapped].sum() / view.counts.total().sum()
     status, reason = stratum_status(view, found.rows[0])
     method = "wilson" if found.shares.corr is None else "wilson-jackknife"
@@ -76,51 +77,72 @@ def sensitive_leakage(view: View, metric: str) -> Iterator[Estimate]:
     """Σ_ŷ max_s n(ŷ, s) / n: how well the best map from predictions to groups would do.
 
     Beside the same from Y, the largest group's share, and the expectation under independence with the same
-    margins (it is biased up). Interval: spread of multinomial (or bucket) resamples around the estimate.
+    margins (it is biased up). Interval: the estimate ± the quantile of Σ_ŷ max_s |error|, which holds whatever the
+    truth (a bootstrap of the maximum does not: it carries the bias).
     """
     counts = view.counts
     value = float(_leakage(counts.predicted))
     n = int(view.rows.total().sum())
-    spread = _leakage_spread(view)
-    half = intervals.critical((1 - view.settings.level) / 2) * spread
+    reach = _leakage_reach(view)
     reference = {
         "perfect": float(_leakage(counts.support)),
         "largest_group": float(counts.total().max() / counts.total().sum()),
         "independence": _independent(view),
     }
-    bounds = (max(0.0, value - half), min(1.0, value + half))
-    method = "normal-bootstrap" if view.without_bucket is None else "t-jackknife"
-    yield over(view, metric, value, bounds, method, n, reference=reference)
+    bounds = (max(0.0, value - reach), min(1.0, value + reach))
+    yield over(view, metric, value, bounds, "norm-ball", n, reference=reference)
 
 
-def _leakage_spread(view: View) -> float:
-    if view.without_bucket is not None:
-        replicates = _leakage(view.without_bucket.predicted)
-        return float(np.sqrt((len(replicates) - 1) * replicates.var()))
-    table = view.rows.predicted
-    n = int(table.sum())
-    # weights shrink the sample to Kish's size, so resample that many rows
-    size = max(1, round(float(view.counts.predicted.sum() ** 2 / max(view.squares.predicted.sum(), 1e-300))))
+def _leakage_reach(view: View) -> float:
+    """The quantile of Σ_ŷ max_s |p*(ŷ, s) − p(ŷ, s)| over resamples of the cells, or over jackknifed normals."""
+    share = view.counts.predicted / view.counts.predicted.sum()
     rng = np.random.default_rng([view.settings.seed, 4])
-    mass = view.counts.predicted.ravel()
-    keep = np.flatnonzero(mass > 0)
     out = np.zeros(REPLICATES)
-    for start in range(0, REPLICATES, 50):
-        drawn = np.zeros((50, mass.size))
-        drawn[:, keep] = rng.multinomial(min(size, n), mass[keep] / mass[keep].sum(), size=50)
-        out[start : start + 50] = _leakage(drawn.reshape(50, *table.shape))
-    return float(out.std())
+    if view.without_bucket is not None:
+        left = view.without_bucket.predicted
+        replicates = left / left.sum(axis=(1, 2), keepdims=True)
+        centred = (replicates - replicates.mean(axis=0)) * np.sqrt((len(left) - 1) / len(left))
+        for k in range(REPLICATES):  # Σ_b ξ_b (θ_(b) − θ̄) has the jackknife's covariance
+            error = np.tensordot(rng.standard_normal(len(left)), centred, 1)
+            out[k] = np.abs(error).max(axis=0).sum()
+    else:
+        size = _kish(view)
+        for k in range(REPLICATES):
+            drawn = rng.multinomial(size, share.ravel()).reshape(share.shape) / size
+            out[k] = np.abs(drawn - share).max(axis=0).sum()
+    return float(np.quantile(out, view.settings.level))
+
+
+def _kish(view: View) -> int:
+    """The rows that the weights are worth: (Σw)² / Σw², the rows themselves where there are no weights."""
+    return max(1, round(float(view.counts.predicted.sum() ** 2 / max(view.squares.predicted.sum(), 1e-300))))
 
 
 def _independent(view: View) -> float:
-    """Expected leakage of predictions that do not depend on the group, with the margins of this table."""
-    table = view.rows.predicted.astype(np.int64)
+    """Expected leakage of predictions that do not depend on the group, with the margins of this table.
+
+    Random tables of as many rows as the weights are worth; with very many rows the largest group's share.
+    """
+    size = _kish(view)
+    groups, columns = (view.counts.predicted.sum(axis=a) for a in (1, 0))
+    if size > MAX_TABLE_ROWS:
+        return float(groups.max() / groups.sum())
+    left_groups, left_columns = (_apportioned(m, size) for m in (groups, columns))
     rng = np.random.default_rng([view.settings.seed, 5])
-    total, groups = 0.0, table.sum(axis=1)
+    total = 0.0
     for _ in range(RANDOM_TABLES):
-        left, best = groups.copy(), 0
-        for column in table.sum(axis=0):
+        left, best = left_groups.copy(), 0
+        for column in left_columns:
             drawn = rng.multivariate_hypergeometric(left, int(column), method="marginals")
             left, best = left - drawn, best + int(drawn.max())
-        total += best / int(groups.sum())
+        total += best / size
     return total / RANDOM_TABLES
+
+
+def _apportioned(mass: Array, size: int) -> Array:
+    """Whole numbers in proportion to the masses that sum to `size` (largest remainders)."""
+    exact = mass / mass.sum() * size
+    floor: Array = np.floor(exact + 1e-9).astype(np.int64)
+    order = np.argsort(floor - exact, kind="stable")
+    floor[order[: size - int(floor.sum())]] += 1
+    return floor

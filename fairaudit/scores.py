@@ -46,7 +46,7 @@ def _groups(view: View) -> Iterator[tuple[Place, _Group]]:
     group = cube.codes[:, cube.axis("group")]
     rows = cube.real("count")
     for place, g in zip(group_places(view), range(len(view.groups)), strict=True):
-        mine = group == g
+        mine = (group == g) & (mass > 0)
         yield place, _Group(
             outcome[mine], order[mine], calibration[mine], mass[mine], squares[mine], score[mine], score2[mine],
             None if bucket is None else bucket[mine], rows[mine],
@@ -111,22 +111,29 @@ def roc_auc(view: View, metric: str) -> Iterator[Estimate]:
 def _auc_size(
     g: _Group, at: Array, positive: Array, negative: Array, value: float, below: Array, above: Array
 ) -> tuple[float, float]:
-    kish = [
-        float(g.mass[g.outcome == k].sum() ** 2 / max(g.squares[g.outcome == k].sum(), 1e-300))
-        for k in (1, 0)
-    ]
-    df = np.inf
-    if g.bucket is None:
-        v10 = float((positive * (below - value) ** 2).sum() / positive.sum()) / max(kish[0] - 1, 1)
-        v01 = float((negative * (above - value) ** 2).sum() / negative.sum()) / max(kish[1] - 1, 1)
-        var = v10 + v01
-    else:
-        var, df = _auc_jackknife(g, at, positive, negative)
-    size = value * (1 - value) / var if var > 0 and 0 < value < 1 else min(kish)
-    return size, df
+    """Effective rows and degrees of freedom: DeLong's variance, or a jackknife over buckets of clusters."""
+    kish = [_kish(g.mass[g.outcome == k], g.squares[g.outcome == k]) for k in (1, 0)]
+    if g.bucket is not None:
+        return _sized(value, *_auc_jackknife(g, at, positive, negative), min(kish))
+    v10 = float((positive * (below - value) ** 2).sum() / positive.sum()) / max(kish[0] - 1, 1)
+    v01 = float((negative * (above - value) ** 2).sum() / negative.sum()) / max(kish[1] - 1, 1)
+    return _sized(value, v10 + v01, np.inf, min(kish))
+
+
+def _kish(mass: Array, squares: Array) -> float:
+    return float(mass.sum() ** 2 / squares.sum())
+
+
+def _sized(value: float, var: float, df: float, most: float) -> tuple[float, float]:
+    """Effective rows p(1 − p)/Var and degrees of freedom; at 0 or 1 `most`, in fewer than two buckets one row."""
+    if df < 1:
+        return 1.0, 1.0
+    inner = var > 0 and 0 < value < 1
+    return (value * (1 - value) / var if inner else min(most, df + 1)), df
 
 
 def _auc_jackknife(g: _Group, at: Array, positive: Array, negative: Array) -> tuple[float, float]:
+    """Variance and degrees of freedom (buckets that hold the group less one) from leaving out each bucket."""
     assert g.bucket is not None
     replicates = []
     for b in np.unique(g.bucket):
@@ -135,8 +142,9 @@ def _auc_jackknife(g: _Group, at: Array, positive: Array, negative: Array) -> tu
         p, n = positive - part[0], negative - part[1]
         if p.sum() > 0 and n.sum() > 0:
             replicates.append(_auc(p, n)[0])
-    size = len(replicates)
-    return (size - 1) * float(np.var(replicates)), max(size - 1.0, 1.0)
+    if len(replicates) < 2:
+        return 0.0, 0.0
+    return (len(replicates) - 1) * float(np.var(replicates)), len(replicates) - 1.0
 
 
 def ece(view: View, metric: str) -> Iterator[Estimate]:
@@ -193,20 +201,24 @@ def brier(view: View, metric: str) -> Iterator[Estimate]:
             continue
         error = g.score2 - 2 * g.outcome * g.score + g.outcome * g.mass
         value = float(np.clip(error.sum() / total, 0.0, 1.0))
-        kish = total**2 / float(g.squares.sum())
-        df = np.inf
-        if g.bucket is None:
-            spread = float((g.mass * (error / g.mass - value) ** 2).sum() / total)
-            var = spread / max(kish - 1, 1)
-        else:
-            buckets, b = np.unique(g.bucket, return_inverse=True)
-            left = (error.sum() - np.bincount(b, error)) / (total - np.bincount(b, g.mass))
-            var, df = (len(buckets) - 1) * float(np.var(left)), max(len(buckets) - 1.0, 1.0)
-        size = value * (1 - value) / var if var > 0 and 0 < value < 1 else kish
+        size, df = _sized(value, *_brier_variance(g, error, value), _kish(g.mass, g.squares))
         low, high = wilson(np.array(value), np.array(size), critical((1 - view.settings.level) / 2, df))
         method = "wilson-influence" if g.bucket is None else "wilson-jackknife"
         interval = clipped(value, float(low), float(high), view.settings.level, method)
         yield _with_status(view, metric, value, rows, interval, place, None)
+
+
+def _brier_variance(g: _Group, error: Array, value: float) -> tuple[float, float]:
+    """Variance of the mean squared error and its degrees of freedom, from cells or from buckets of clusters."""
+    total = float(g.mass.sum())
+    if g.bucket is None:
+        spread = float((g.mass * (error / g.mass - value) ** 2).sum() / total)
+        return spread / max(_kish(g.mass, g.squares) - 1, 1), np.inf
+    buckets, b = np.unique(g.bucket, return_inverse=True)
+    if len(buckets) < 2:
+        return 0.0, 0.0
+    left = (error.sum() - np.bincount(b, error)) / (total - np.bincount(b, g.mass))
+    return (len(buckets) - 1) * float(np.var(left)), len(buckets) - 1.0
 
 
 def _with_status(

@@ -11,8 +11,8 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,17 +21,28 @@ import duckdb
 from fairaudit.errors import FairauditError, missing_column
 
 _TEXT = {".csv": ",", ".tsv": "\t", ".txt": ",", ".jsonl": "", ".ndjson": "", ".json": ""}
+_PLAIN = ("BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR", "HUGEINT", "UBIGINT")
 _PARQUET = (".parquet", ".pq")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One relation in an open connection: its SQL, its columns (name -> SQL type) and its name for messages."""
+    """One relation in an open connection: its SQL, its columns (name -> SQL type) and its name for messages.
+
+    `left_out`: why -> how many rows were left out on the way (`unmatched`, `split`, `zero_weight`). `doubled`:
+    columns that a joined file holds too; the values are those of the first.
+    """
 
     con: duckdb.DuckDBPyConnection
     sql: str
     columns: dict[str, str]
     where: str
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    doubled: tuple[str, ...] = ()
+
+    def count(self) -> int:
+        """How many rows it has now."""
+        return int(self.con.execute(f"SELECT count(*) FROM {self.sql}").fetchall()[0][0])
 
 
 def quote(name: str) -> str:
@@ -61,6 +72,7 @@ def join(source: Source, other: Source, on: str) -> Source:
 
     Raises FairauditError when the column is missing, a key repeats in either, or nothing matches.
     """
+    totals = []
     for side in (source, other):
         if on not in side.columns:
             raise missing_column(on, side.columns, side.where)
@@ -72,18 +84,21 @@ def join(source: Source, other: Source, on: str) -> Source:
                 f"column '{on}' must name each row once, but {side.where} has {rows} rows and {keys} values; "
                 "join on a column that is unique in both files."
             )
+        totals.append(int(rows))
     fresh = [c for c in other.columns if c not in source.columns]
     picked = ", ".join(["l.*", *(f"r.{quote(c)}" for c in fresh)])
     key = quote(on)
     same = source.columns[on] == other.columns[on]
     test = f"l.{key} = r.{key}" if same else f"CAST(l.{key} AS VARCHAR) = CAST(r.{key} AS VARCHAR)"
     sql = f"(SELECT {picked} FROM {source.sql} l JOIN {other.sql} r ON {test})"
-    if not (source.con.execute(f"SELECT count(*) FROM {sql}").fetchall()[0])[0]:
+    columns = source.columns | {c: other.columns[c] for c in fresh}
+    doubled = tuple(c for c in other.columns if c in source.columns and c != on)
+    joined = Source(source.con, sql, columns, f"{source.where} with {other.where}", doubled=doubled)
+    if (matched := joined.count()) == 0:
         raise FairauditError(
             f"no value of '{on}' is in both {source.where} and {other.where}; nothing to join."
         )
-    columns = source.columns | {c: other.columns[c] for c in fresh}
-    return Source(source.con, sql, columns, f"{source.where} with {other.where}")
+    return replace(joined, left_out={"unmatched": totals[0] - matched})
 
 
 def translated(error: duckdb.Error, where: str) -> FairauditError:
@@ -172,7 +187,8 @@ def _open_files(paths: Sequence[str], con: duckdb.DuckDBPyConnection) -> Source:
             columns, _ = reader([path], con, kind)
         except duckdb.Error as error:
             raise translated(error, _shown(path)) from error
-        if first and columns != first:
+        # text is read by position, so there the order counts too
+        if first and (columns != first or (kind not in _PARQUET and [*columns] != [*first])):
             raise FairauditError(
                 f"{_shown(path)} has other columns than {_shown(paths[0])} "
                 f"({_described(columns, first)}); files read together need one schema."
@@ -211,7 +227,12 @@ def _parquet(paths: Sequence[str], con: duckdb.DuckDBPyConnection, _: str) -> tu
 def _json(paths: Sequence[str], con: duckdb.DuckDBPyConnection, _: str) -> tuple[dict[str, str], str]:
     sql = f"read_json({_listed(paths)}, sample_size=-1, format='auto')"
     rows = con.execute(f"DESCRIBE SELECT * FROM {sql}").fetchall()
-    return {str(r[0]): str(r[1]) for r in rows}, sql
+    # texts that look like times and values of mixed kinds stay the text they are
+    types = {str(r[0]): str(r[1]) if str(r[1]) in _PLAIN else "VARCHAR" for r in rows}
+    if types != {str(r[0]): str(r[1]) for r in rows}:
+        shown = ", ".join(f"{literal(c)}: {literal(t)}" for c, t in types.items())
+        sql = f"read_json({_listed(paths)}, columns={{{shown}}}, format='auto')"
+    return types, sql
 
 
 def _csv(paths: Sequence[str], _: duckdb.DuckDBPyConnection, kind: str) -> tuple[dict[str, str], str]:
@@ -226,7 +247,7 @@ def _csv(paths: Sequence[str], _: duckdb.DuckDBPyConnection, kind: str) -> tuple
 
 
 def _opened(path: str) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.endswith(".gz") else Path(path).open("rb")  # type: ignore[return-value]
+    return gzip.open(path, "rb") if path.lower().endswith(".gz") else Path(path).open("rb")  # type: ignore[return-value]
 
 
 def _check_text(path: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Any
@@ -14,7 +14,7 @@ from fairaudit.columns import KNOWN, Inputs, Roles, resolve
 from fairaudit.cube import FIXED, Cube, cube_of
 from fairaudit.errors import FairauditError
 from fairaudit.labels import MISSING, text_of
-from fairaudit.query import GroupingSet, Query, build
+from fairaudit.query import SEPARATOR, GroupingSet, Query, build
 from fairaudit.source import Source, join, literal, open_source, quote, translated
 from fairaudit.tally import Tally
 
@@ -45,16 +45,23 @@ def opened(data: Any, inputs: Inputs, con: duckdb.DuckDBPyConnection, view: str 
 def resolved_roles(source: Source, inputs: Inputs) -> Roles:
     """The roles of a source's columns."""
     with speaking(source):
-        return resolve(inputs, list(source.columns), _hard_scores(source), source.where)
+        roles = resolve(inputs, list(source.columns), _fits(source), source.where)
+    for column in (*roles.columns().values(), *roles.sensitive):
+        if column in source.doubled:
+            raise FairauditError(
+                f"column '{column}' is in both files of {source.where}; rename or remove it in one, so that it is "
+                "clear which one is meant."
+            )
+    return roles
 
 
 def scan(source: Source, roles: Roles, inputs: Inputs) -> tuple[Tally, Query]:
     """Count the rows of the asked split, in one query."""
     with speaking(source):
-        source, left_out = selected(source, roles)
+        source = selected(source, roles)
         query = build(source, roles, inputs, attribute_sets(roles.sensitive, inputs.cross))
         rows = source.con.execute(query.sql).fetchall()
-    return _tally(query, rows, roles, inputs, left_out, source.where), query
+    return _tally(query, rows, roles, inputs, source), query
 
 
 @contextlib.contextmanager
@@ -76,28 +83,48 @@ def attribute_sets(sensitive: Sequence[str], cross: int) -> tuple[tuple[str, ...
     return tuple(sets) or ((),)
 
 
-def _hard_scores(source: Source) -> dict[str, bool]:
-    """For columns named like a score: whether they hold only 0 and 1."""
-    names = [c for c in source.columns if c.lower() in KNOWN["y_score"]]
-    hard = {}
-    for name in names:
-        number = f"TRY_CAST({quote(name)} AS DOUBLE)"
+def _fits(source: Source) -> dict[str, set[str]]:
+    """For columns named like a score, a loss or a member mark: the roles that their values would fit.
+
+    A score of only 0 and 1 is a prediction (`hard`, as in COMPAS files); outside [0, 1] it is something else.
+    """
+    fits: dict[str, set[str]] = {}
+    for name in source.columns:
+        if name.lower() not in (*KNOWN["y_score"], *KNOWN["loss"], *KNOWN["member"]):
+            continue
+        raw = quote(name)
+        x = f"TRY_CAST({raw} AS DOUBLE)"
+        marks = "('0', '1', '0.0', '1.0', 'true', 'false')"
         row = source.con.execute(
-            f"SELECT bool_and({number} IN (0, 1)) FROM {source.sql} WHERE {quote(name)} IS NOT NULL"
-        ).fetchone()
-        hard[name] = bool(row and row[0])
-    return hard
+            f"SELECT bool_and({x} IN (0, 1)), bool_and({x} BETWEEN 0 AND 1), bool_and({x} >= 0), "
+            f"bool_and(lower(CAST({raw} AS VARCHAR)) IN {marks}) FROM {source.sql} WHERE {raw} IS NOT NULL"
+        ).fetchall()[0]
+        fits[name] = {
+            role for role, fit in zip(("hard", "y_score", "loss", "member"), row, strict=True) if fit
+        }
+    return fits
 
 
-def selected(source: Source, roles: Roles) -> tuple[Source, int]:
-    """The rows of the asked split, and how many others were left out."""
-    if not (source.con.execute(f"SELECT count(*) FROM (SELECT 1 FROM {source.sql} LIMIT 1)").fetchall()[0])[
-        0
-    ]:
+def selected(source: Source, roles: Roles) -> Source:
+    """The rows to count: of the asked split, with a weight. Those left out are counted in `left_out`."""
+    total = source.count()
+    if total == 0:
         raise FairauditError(f"{source.where} has a header but no rows; there is nothing to audit.")
-    if roles.split is None:
-        return source, 0
-    column, value = roles.split
+    left_out = dict(source.left_out)
+    if roles.split is not None:
+        source = _of_split(source, *roles.split)
+        left_out["split"] = total - source.count()
+    if roles.weights is not None:
+        x = f"TRY_CAST({quote(roles.weights)} AS DOUBLE)"
+        before = source.count()
+        source = replace(source, sql=f"(SELECT * FROM {source.sql} WHERE {x} IS DISTINCT FROM 0)")
+        left_out["zero_weight"] = before - source.count()
+        if left_out["zero_weight"] == before:
+            raise FairauditError(f"every weight in column '{roles.weights}' is 0; there is nothing to audit.")
+    return replace(source, left_out=left_out)
+
+
+def _of_split(source: Source, column: str, value: str) -> Source:
     text = f"CAST({quote(column)} AS VARCHAR)"
     counts = dict(source.con.execute(f"SELECT {text}, count(*) FROM {source.sql} GROUP BY 1").fetchall())
     if value not in counts:
@@ -106,23 +133,21 @@ def selected(source: Source, roles: Roles) -> tuple[Source, int]:
             f"column '{column}' has no rows '{value}' (values: {values}); choose with --split VALUE, "
             "or --split all for every row."
         )
-    rest = sum(counts.values()) - counts[value]
-    sql = f"(SELECT * FROM {source.sql} WHERE {text} = {literal(value)})"
-    return replace(source, sql=sql), rest
+    return replace(source, sql=f"(SELECT * FROM {source.sql} WHERE {text} = {literal(value)})")
 
 
 def _explained(error: duckdb.Error, source: Source) -> FairauditError:
-    """Our own checks inside the query speak as `fairaudit|rule|column|value`; the rest is DuckDB's."""
-    text = str(error)
-    if "fairaudit|" not in text:
+    """Our own checks inside the query speak as `fairaudit`, rule, column, value; the rest is DuckDB's."""
+    marked = str(error).partition(f"fairaudit{SEPARATOR}")[2]
+    if not marked:
         return translated(error, source.where)
-    _, rule, column, value = text.split("fairaudit|", 1)[1].join(["|", ""]).split("\n")[0].split("|", 3)
+    rule, column, value = marked.split("\n")[0].split(SEPARATOR, 2)
     return FairauditError(
         {
             "number": f"column '{column}' must hold numbers, but has '{value}'; mend it or name another column.",
             "score": f"column '{column}' must hold probabilities in [0, 1], but has {value}; rescale it.",
-            "weight": f"column '{column}' must hold weights that are finite and not negative, but has {value}.",
-            "loss": f"column '{column}' must hold finite losses, but has {value}.",
+            "weight": f"column '{column}' must hold weights that are 0 or from 1e-6 to 1e6, but has {value}; rescale them.",
+            "loss": f"column '{column}' must hold losses from 0 to 1e6 (cross-entropy), but has {value}.",
             "sum": f"the probabilities of a row must sum to one, but a row of {column} sums to {value}; "
             "pass probabilities, not logits.",
             "class": f"a row has the label '{value}', but no probability column is named for it ({column}).",
@@ -132,45 +157,30 @@ def _explained(error: duckdb.Error, source: Source) -> FairauditError:
     )
 
 
-def _tally(
-    query: Query, rows: list[tuple[Any, ...]], roles: Roles, inputs: Inputs, left_out: int, where: str
-) -> Tally:
-    dropped = 0
-    cells: dict[tuple[str, tuple[str, ...]], list[tuple[Any, ...]]] = {
-        (k.kind, k.attributes): [] for k in query.sets
-    }
+def _tally(query: Query, rows: list[tuple[Any, ...]], roles: Roles, inputs: Inputs, source: Source) -> Tally:
+    cells: dict[GroupingSet, list[tuple[Any, ...]]] = {s: [] for s in query.sets}
     memo: dict[Any, str | None] = {}
     for row in rows:
-        cells[_set_of(query, row[0])].append(row)
-    na = set(inputs.na)
-    cubes: dict[tuple[str, tuple[str, ...]], Cube] = {}
-    for grouping in query.sets:
-        mine = cells[(grouping.kind, grouping.attributes)]
-        cube, lost = _cube(query, grouping, mine, na, memo, inputs, roles)
-        dropped = max(dropped, lost)
-        cubes[(grouping.kind, grouping.attributes)] = cube
-    labels = {a: c for (kind, a), c in cubes.items() if kind == "labels"}
-    _check_widths(labels, inputs, where)
-    scores = {a: c for (kind, a), c in cubes.items() if kind == "scores"}
-    return Tally(labels, scores, query.description, dropped, left_out)
-
-
-def _set_of(query: Query, mask: int) -> tuple[str, tuple[str, ...]]:
-    grouping = query.by_mask[mask]
-    return grouping.kind, grouping.attributes
+        cells[query.by_mask[row[0]]].append(row)
+    cubes = {s: _cube(query, s, mine, memo, inputs, roles) for s, mine in cells.items()}
+    labels = {s.attributes: cube for s, (cube, _) in cubes.items() if s.kind == "labels"}
+    scores = {s.attributes: cube for s, (cube, _) in cubes.items() if s.kind == "scores"}
+    _check_widths(labels, inputs, source.where)
+    dropped = max(lost for s, (_, lost) in cubes.items() if s.kind == "labels")
+    return Tally(labels, scores, query.description, {**source.left_out, "dropped": dropped})
 
 
 def _cube(
     query: Query,
     grouping: GroupingSet,
     rows: list[tuple[Any, ...]],
-    na: set[str],
     memo: dict[Any, str | None],
     inputs: Inputs,
     roles: Roles,
 ) -> tuple[Cube, int]:
     """The cube of one grouping set: values become labels; rows without a label are refused or dropped."""
     columns: list[list[str]] = []
+    na = set(inputs.na)
     gone = [False] * len(rows)
     for axis in grouping.axes:
         at = query.keys[axis]
@@ -200,8 +210,11 @@ def _cube(
 
 def _memoised(value: Any, memo: dict[Any, str | None]) -> str | None:
     key = (type(value), value)
-    if key not in memo:
-        memo[key] = text_of(value)
+    try:
+        if key not in memo:
+            memo[key] = text_of(value)
+    except TypeError as error:
+        raise FairauditError(f"a label or group is one value, not {value!r}; make it plain.") from error
     return memo[key]
 
 
@@ -219,9 +232,3 @@ def _check_widths(labels: dict[tuple[str, ...], Cube], inputs: Inputs, where: st
             raise FairauditError(
                 f"the labels have {size} different values in {where}; fairaudit audits classifiers, not regression."
             )
-
-
-def columns_of(data: Any) -> Iterable[str]:
-    """The column names of predictions, without reading the rows."""
-    with duckdb.connect() as con:
-        return list(open_source(data, con).columns)

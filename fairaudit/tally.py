@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import reduce
 from typing import Any
 
@@ -18,15 +18,14 @@ class Tally:
     `labels`: attributes -> cube (attribute…, y_true, y_pred[, member][, bucket]), with `w, w2, loss, loss2`
     where there are weights and losses. `scores`: attributes -> cube (attribute…, y_true or correct, score_bin,
     conf_bin[, bucket]). Class labels are raw text: they are brought to one form when an audit is computed.
-    `description`: how the rows were read (equal in tallies that can be added). `dropped`: rows without a label
-    or prediction; `left_out`: rows of another split.
+    `description`: how the rows were read (equal in tallies that can be added). `left_out`: why -> rows not counted:
+    `dropped` (no label or prediction), `split` (of another), `unmatched` (by the join), `zero_weight`.
     """
 
     labels: Mapping[tuple[str, ...], Cube]
     scores: Mapping[tuple[str, ...], Cube]
     description: Mapping[str, Any]
-    dropped: int = 0
-    left_out: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __add__(self, other: Tally) -> Tally:
         """The tally of both data sets. Raises FairauditError where they were read in different ways."""
@@ -41,8 +40,7 @@ class Tally:
             self,
             labels={a: cube + other.labels[a] for a, cube in self.labels.items()},
             scores={a: cube + other.scores[a] for a, cube in self.scores.items()},
-            dropped=self.dropped + other.dropped,
-            left_out=self.left_out + other.left_out,
+            left_out={k: n + other.left_out.get(k, 0) for k, n in self.left_out.items()},
         )
 
     @property
@@ -53,4 +51,6 @@ class Tally:
 
 def merge(*tallies: Tally) -> Tally:
     """The sum of tallies, in any order and grouping (addition is exact)."""
+    if not tallies:
+        raise FairauditError("there is nothing to merge; give one tally or more.")
     return reduce(Tally.__add__, tallies)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fairaudit.cube import Cube
-from fairaudit.intervals import Shares
+from fairaudit.intervals import Parts, Shares
 
 Array = np.ndarray[Any, Any]
 ALL_ROWS = "(all)"
@@ -63,11 +63,13 @@ class Counts:
 class View:
     """The tables of one attribute (or of all rows): the only argument of every metric.
 
-    `by`: `overall`, `class`, or the attribute's name. `groups`: its groups (one, `(all)`, without attribute).
-    `labels`: cube (group, y_true, y_pred[, member][, bucket]) with one class axis order for both. `scores`:
-    cube (group, y_true or correct, score_bin, conf_bin[, bucket]) or None. `positive`: position in `classes`.
+    `kind`: `overall`, `class` or `attribute`; `by`: the same, or the attribute's name. `groups`: its groups (one,
+    `(all)`, without attribute). `labels`: cube (group, y_true, y_pred[, member][, bucket]) with one class axis order
+    for both. `scores`: cube (group, y_true or correct, score_bin, conf_bin[, bucket]) or None. `positive`:
+    position in `classes`.
     """
 
+    kind: str
     by: str
     groups: tuple[str, ...]
     classes: tuple[str, ...]
@@ -103,11 +105,16 @@ class View:
         return self._counts(self.labels.real("w2")) if "w2" in self.labels.measures else self.rows
 
     @cached_property
-    def without_bucket(self) -> Counts | None:
-        """(buckets, groups, classes): the counts with one bucket of clusters left out; None if not clustered."""
+    def by_bucket(self) -> Counts | None:
+        """(buckets, groups, classes): the counts of each bucket of clusters; None if not clustered."""
         if "bucket" not in self.labels.axes:
             return None
-        return self.counts.minus(self._counts(self.labels.real(self.mass_name), buckets=True))
+        return self._counts(self.labels.real(self.mass_name), buckets=True)
+
+    @cached_property
+    def without_bucket(self) -> Counts | None:
+        """(buckets, groups, classes): the counts with one bucket of clusters left out; None if not clustered."""
+        return None if self.by_bucket is None else self.counts.minus(self.by_bucket)
 
     def _counts(self, mass: Array, buckets: bool = False) -> Counts:
         codes = self.labels.codes
@@ -147,26 +154,31 @@ def jackknife(replicates: Array) -> Array:
     return out
 
 
-def clustered(value: Array, replicates: Array, at_most: Array) -> Shares:
+def clustered(
+    value: Array, replicates: Array, at_most: Array, held: Array, parts: Parts | None = None
+) -> Shares:
     """Shares whose sizes and correlations come from a jackknife over buckets of clusters.
 
-    size = p(1 − p)/V. Where V is 0 (no variation seen, p at 0 or 1), the number of buckets, at most the rows:
-    clusters, not rows, are then what was observed.
+    `replicates`: (buckets, m), the estimate without each bucket; `held`: (m,), how many buckets hold rows of the
+    stratum. size = p(1 − p)/V, judged by t with held − 1 degrees of freedom. Where V is 0 (p at 0 or 1, or all rows
+    in one bucket) the buckets that hold it stand for the rows: clusters are then what was observed.
     """
+    held = np.maximum(held, 1.0)
     replicates = np.nan_to_num(replicates)
-    buckets = len(replicates)
-    var = (buckets - 1) * replicates.var(axis=0)
-    bounded = np.minimum(at_most, len(replicates))
+    # leaving out a bucket without rows of the stratum changes nothing: only those that hold it make its variance
+    var = (held - 1) / held * ((replicates - np.nan_to_num(value)) ** 2).sum(axis=0)
+    bounded = np.where(held > 1, np.minimum(at_most, held), 1.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        size = np.where(var > 0, value * (1 - value) / var, bounded)
+        size = np.where((var > 0) & (held > 1), value * (1 - value) / var, bounded)
     size = np.where(size > 0, size, bounded)
-    df = max(buckets - 1.0, 1.0)
-    if (
-        len(value) > MAX_CORRELATED
-    ):  # the matrix would not fit, and only single intervals are asked of so many
-        return Shares(value, size, None, df)
+    df = np.maximum(held - 1, 1.0)
+    if parts is not None:
+        parts = parts.inflated(var)
+    if len(value) > MAX_CORRELATED:  # the matrix would not fit; differences are then judged as if independent
+        return Shares(value, size, None, df, parts=parts)
     with np.errstate(divide="ignore", invalid="ignore"):
-        corr = jackknife(replicates) / np.sqrt(np.outer(var, var))
+        cov = jackknife(replicates)
+        corr = cov / np.sqrt(np.outer(np.diag(cov), np.diag(cov)))
     corr = np.where(np.isfinite(corr), corr, 0.0)
     np.fill_diagonal(corr, 1.0)
-    return Shares(value, size, corr, df)
+    return Shares(value, size, corr, df, parts=parts)
