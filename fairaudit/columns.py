@@ -175,6 +175,12 @@ def _found(
             found[role] = hit
     if probable:
         found.pop("y_score", None)
+    elif not (named["y_pred"] or named["y_score"] or "y_pred" in found or "y_score" in found):
+        hits = [c for c in free if c.lower() in KNOWN["y_score"]]
+        if (
+            len(hits) == 1
+        ):  # the only thing that could be the prediction: the scan will say what is wrong with it
+            found["y_score"] = hits[0]
     if named["y_score"] is not None:
         found.pop("y_pred", None)  # a named score asks for its own threshold
     return found

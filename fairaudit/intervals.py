@@ -140,7 +140,10 @@ def wilson(value: Array, size: Array, z: Array | float) -> tuple[Array, Array]:
 
     centre = (p + z²/2m)/(1 + z²/m), half width = z √(p(1 − p)/m + z²/4m²)/(1 + z²/m). Shapes broadcast.
     """
-    value, size = np.asarray(value, float), np.asarray(size, float)
+    value, size = (
+        np.asarray(value, float),
+        np.maximum(np.asarray(size, float), 1e-12),
+    )  # no rows: all of [0, 1]
     scale = 1 + z * z / size
     centre = (value + z * z / (2 * size)) / scale
     half = z * np.sqrt(value * (1 - value) / size + z * z / (4 * size * size)) / scale

@@ -146,7 +146,7 @@ def _explained(error: duckdb.Error, source: Source) -> FairauditError:
         {
             "number": f"column '{column}' must hold numbers, but has '{value}'; mend it or name another column.",
             "score": f"column '{column}' must hold probabilities in [0, 1], but has {value}; rescale it.",
-            "weight": f"column '{column}' must hold weights that are 0 or from 1e-6 to 1e6, but has {value}; rescale them.",
+            "weight": f"column '{column}' must hold weights of 0 or 1e-6 to 1e6, but has {value}; rescale them.",
             "loss": f"column '{column}' must hold losses from 0 to 1e6 (cross-entropy), but has {value}.",
             "sum": f"the probabilities of a row must sum to one, but a row of {column} sums to {value}; "
             "pass probabilities, not logits.",

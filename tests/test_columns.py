@@ -11,9 +11,25 @@ from fairaudit.errors import FairauditError
 def found(columns: str, hard: str = "", **inputs: object) -> Roles:
     """The roles of columns given as words; `hard`: score columns that hold only 0 and 1."""
     names = columns.split()
-    return resolve(
-        Inputs(**inputs), names, {c: c in hard.split() for c in names if "score" in c}, "preds.csv"
-    )  # type: ignore[arg-type]
+    fits = {c: {"y_score", "loss", "member"} | ({"hard"} if c in hard.split() else set()) for c in names}
+    return resolve(Inputs(**inputs), names, fits, "preds.csv")  # type: ignore[arg-type]
+
+
+def test_a_name_without_fitting_values_is_not_a_role() -> None:
+    fits = {"score": set(), "member": set(), "loss": set()}
+    roles = resolve(Inputs(), ["label", "pred", "score", "member", "loss"], fits, "preds.csv")
+    assert (roles.y_score, roles.member, roles.loss) == (None, None, None)
+
+
+def test_bins_of_a_column_that_is_no_attribute_are_refused() -> None:
+    with pytest.raises(FairauditError, match="add -s age"):
+        found("label pred age", bins={"age": (0.0, 1.0)})
+
+
+@pytest.mark.parametrize("name", ["class", "overall", "bucket", "y_pred"])
+def test_names_of_the_audits_own_are_refused(name: str) -> None:
+    with pytest.raises(FairauditError, match="rename"):
+        found(f"label out {name}", y_true="label", y_pred="out", sensitive=(name,))
 
 
 @pytest.mark.parametrize("name", ["label", "y_true", "target", "Label", "GROUND_TRUTH", "y"])

@@ -2,7 +2,8 @@
 
 Percentile intervals fail exactly here: the true gap is 0, or several strata share the minimum. Each world
 draws tables from a known distribution, audits them, and counts how often an interval holds the true value.
-The seeds are fixed: a result never flickers. 372 of 400 (93 %) is 1.8 standard errors below the nominal 95 %.
+The seeds are fixed, so a result never flickers. Of 1,000 intervals 93 % is 2.9 standard errors below the nominal
+95 %, of 100 it is 87 % that is 3.7 below: a sound interval passes 18 such checks, a percentile interval none.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ import pytest
 
 import fairaudit
 
-SIMULATIONS = 400
-LEAST = 0.93
+MANY, LEAST_OF_MANY = 1000, 0.93
+FEW, LEAST_OF_FEW = 100, 0.87
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +32,11 @@ class World:
     rows: int
     positive: str | None
 
-    def tables(self, seed: int) -> Iterator[pd.DataFrame]:
+    def tables(self, count: int, seed: int) -> Iterator[pd.DataFrame]:
         """Independent samples, one row per example."""
         rng = np.random.default_rng(seed)
         cells = list(product(*(range(size) for size in self.chance.shape)))
-        for _ in range(SIMULATIONS):
+        for _ in range(count):
             counts = rng.multinomial(self.rows, self.chance.ravel())
             group, y, p = np.repeat(np.array(cells), counts, axis=0).T
             yield pd.DataFrame({"y": y, "p": p, "s": np.char.add("g", group.astype(str))})
@@ -104,26 +105,30 @@ WORLDS = [
 ]
 
 
-def covered(w: World, seed: int) -> Counter[tuple[str, str]]:
-    """How many of the intervals hold the truth; every interval must hold its own estimate."""
+def coverage(w: World, simulations: int, seed: int) -> dict[str, float]:
+    """Metric -> share of the intervals that hold the truth; every interval must hold its own estimate."""
     known = truth(w)
-    held: Counter[tuple[str, str]] = Counter()
-    for frame in w.tables(seed):
+    held: Counter[str] = Counter()
+    for frame in w.tables(simulations, seed):
         audit = fairaudit.audit(frame, y_true="y", y_pred="p", sensitive=["s"], positive=w.positive)
         for (metric, by), value in known.items():
             estimate = audit.estimate(metric, by=by)
             interval = estimate.interval
             assert interval.low <= estimate.value <= interval.high, (metric, estimate)
-            held[metric, by] += interval.low - 1e-12 <= value <= interval.high + 1e-12
-    return held
+            held[metric] += bool(interval.low - 1e-12 <= value <= interval.high + 1e-12)
+    return {metric: held[metric] / simulations for metric, _ in known}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("w", WORLDS, ids=lambda w: w.name)
 def test_simultaneous_intervals_cover(w: World) -> None:
-    held = covered(w, seed=20)
-    shares = {metric: held[metric] / SIMULATIONS for metric in truth(w)}
-    assert min(shares.values()) >= LEAST, shares
+    shares = coverage(w, MANY, seed=20)
+    assert min(shares.values()) >= LEAST_OF_MANY, shares
+
+
+def test_simultaneous_intervals_cover_ties() -> None:
+    shares = coverage(WORLDS[0], FEW, seed=20)
+    assert min(shares.values()) >= LEAST_OF_FEW, shares
 
 
 def test_truth_of_tied_worlds_is_a_zero_gap() -> None:
