@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
 from fairaudit.errors import FairauditError
+from fairaudit_cli.flags import with_flags
 
 _ROLES, _ROWS, _STATS = "Columns", "Rows and groups", "Statistics"
 
@@ -87,24 +87,8 @@ def _flags(
 
 
 def reads_predictions(command: Callable[..., int | None]) -> Callable[..., int | None]:
-    """The command with the shared flags after its own.
-
-    It gets them as the mapping `options`: the keywords of `fairaudit.audit`.
-    """
-    shared = inspect.signature(_flags).parameters
-    own = {k: p for k, p in inspect.signature(command).parameters.items() if k != "options"}
-
-    def with_flags(**given: Any) -> int | None:
-        return command(**{k: given[k] for k in own}, options=options({k: given[k] for k in shared}))
-
-    keyword = inspect.Parameter.KEYWORD_ONLY
-    hints = get_type_hints(_flags, include_extras=True) | get_type_hints(command, include_extras=True)
-    every = {**own, **shared}
-    parameters = [p.replace(kind=keyword, annotation=hints[k]) for k, p in every.items()]
-    with_flags.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    with_flags.__annotations__ = {k: hints[k] for k in every}
-    with_flags.__name__, with_flags.__doc__ = command.__name__, command.__doc__
-    return with_flags
+    """The command with the shared flags after its own, given to it as the mapping `options`."""
+    return with_flags(command, _flags, options)
 
 
 def options(flags: Mapping[str, Any]) -> dict[str, Any]:
