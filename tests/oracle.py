@@ -32,7 +32,14 @@ from oracle_rows import (
     weight_of,
     where,
 )
-from oracle_scores import loss_numbers, membership_number, per_group_extras, reliance_numbers, score_numbers
+from oracle_scores import (
+    loss_numbers,
+    membership_number,
+    overall_loss,
+    per_group_extras,
+    reliance_numbers,
+    score_numbers,
+)
 
 
 def recall(rows: Sequence[Row], label: str) -> Fraction | None:
@@ -123,7 +130,7 @@ def eod(table: Table, by: str, label: str, group: str) -> Number:
 
 
 def eod_numbers(table: Table, by: str) -> dict[Key, Number]:
-    """eod of every cell, eod_max, and for multi-class tasks eod_macro."""
+    """eod of every cell, eod_max and eod_macro; with a positive class these two are about that class alone."""
     groups = groups_of(table.rows, by)
     labels = classes_of(table.rows)
     asked = labels if table.positive is None else [table.positive]
@@ -138,9 +145,7 @@ def eod_numbers(table: Table, by: str) -> dict[Key, Number]:
         top = max(evaluable.values())
         at = frozenset(cell for cell, value in evaluable.items() if value == top)
         out[Key("eod_max", by)] = Number(top, "ok", at=at)
-    if table.positive is None:
-        out[Key("eod_macro", by)] = eod_macro(evaluable)
-    return out
+    return out | {Key("eod_macro", by): eod_macro(evaluable)}
 
 
 def eod_macro(evaluable: dict[tuple[str, str], Fraction]) -> Number:
@@ -260,6 +265,26 @@ def crossed(table: Table) -> Table:
     )
 
 
+def to_overall_numbers(table: Table, by: str) -> dict[Key, Number]:
+    """Rate of a group minus the rate of all rows; undefined when the group, or the rest, has no row for it."""
+    rates: dict[str, tuple[Test, Test]] = {"accuracy": (lambda row: True, is_correct)}
+    if table.positive is not None:
+        named = binary_rates(table.positive)
+        rates |= {rate: named[rate] for rate in ("selection_rate", "tpr", "fpr")}
+    out: dict[Key, Number] = {}
+    for rate, (counted, hit) in rates.items():
+        rows = where(table.rows, counted)
+        for group in groups_of(table.rows, by):
+            inside = in_group(rows, by, group)
+            sides = min(len(inside), len(rows) - len(inside))
+            number = UNDEFINED
+            if sides > 0:
+                gap = proportion(inside, hit, 0).value - proportion(rows, hit, 0).value
+                number = Number(gap, status_of(sides, table.min_events))
+            out[Key(f"{rate}_to_overall", by, group)] = number
+    return out
+
+
 def overall_numbers(table: Table) -> dict[Key, Number]:
     """The same quantities over all rows; no min or gap runs over them, so they are small to nobody."""
     rows = table.rows
@@ -284,10 +309,10 @@ def panel(table: Table) -> dict[Key, Number]:
     table = crossed(table)
     out = overall_numbers(table)
     out |= class_numbers(table)
-    out |= loss_numbers(table, "class")
+    out |= loss_numbers(table, "class") | overall_loss(table)
     for by in table.attributes:
         for part in (group_numbers, eod_numbers, cell_numbers, loss_numbers, reliance_numbers):
             out |= part(table, by)
-        out |= binary_numbers(table, by)
+        out |= binary_numbers(table, by) | to_overall_numbers(table, by)
         out |= per_group_extras(table, by)
     return out

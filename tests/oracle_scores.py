@@ -65,19 +65,38 @@ def loss_variance(table: Table, strata: Sequence[Sequence[Row]]) -> Number:
     noise = sum((unbiased_variance(rows) / len(rows) for rows in kept), Fraction(0))
     corrected = value - Fraction(1, count) * (1 - Fraction(1, count)) * noise
     reference = {} if table.weighted else {"bias_corrected": corrected}
-    rounded = any(isinstance(row.loss, float) for row in table.rows)
-    return Number(value, "ok", reference=reference, rounded=rounded)
+    return Number(value, "ok", reference=reference, rounded=is_rounded(table))
+
+
+def is_rounded(table: Table) -> bool:
+    """Losses that are logarithms, which fixed-point sums round."""
+    return any(isinstance(row.loss, float) for row in table.rows)
 
 
 def loss_numbers(table: Table, by: str) -> dict[Key, Number]:
-    """loss_variance over classes (`by="class"`) or over the groups of an attribute."""
+    """Mean loss of every class (`by="class"`) or group of an attribute, and loss_variance over them."""
     if any(row.loss is None for row in table.rows):
         return {}
+    strata: dict[Key, list[Row]] = {}
     if by == "class":
-        strata = [where(table.rows, lambda row, c=label: row.y_true == c) for label in classes_of(table.rows)]
+        for label in classes_of(table.rows):
+            rows = where(table.rows, lambda row, c=label: row.y_true == c)
+            strata[Key("loss", by, None, label)] = rows
     else:
-        strata = [in_group(table.rows, by, group) for group in groups_of(table.rows, by)]
-    return {Key("loss_variance", by): loss_variance(table, strata)}
+        for group in groups_of(table.rows, by):
+            strata[Key("loss", by, group)] = in_group(table.rows, by, group)
+    means = {
+        key: Number(mean_loss(rows), status_of(len(rows), table.min_events), rounded=is_rounded(table))
+        for key, rows in strata.items()
+    }
+    return means | {Key("loss_variance", by): loss_variance(table, list(strata.values()))}
+
+
+def overall_loss(table: Table) -> dict[Key, Number]:
+    """Mean loss of all rows."""
+    if any(row.loss is None for row in table.rows):
+        return {}
+    return {Key("loss", "overall"): Number(mean_loss(table.rows), rounded=is_rounded(table))}
 
 
 def sensitive_accuracy(table: Table, by: str) -> Number:
