@@ -147,8 +147,7 @@ def _model(
             f"the weights of '{base}' lack {len(lost)} tensors of its model (first: {lost[0]})."
         )
     if request.new_head and has_head:
-        for head in heads:
-            model.get_submodule(head).apply(model._init_weights)
+        _draw_again(model, heads)
     return (
         model,
         fresh,
@@ -156,6 +155,17 @@ def _model(
             sorted({k.rsplit(".pooler.", 1)[0] + ".pooler" for k in info["missing_keys"] if ".pooler." in k})
         ),
     )
+
+
+def _draw_again(model: Any, heads: Sequence[str]) -> None:
+    """Give the heads new random weights; transformers marks what it has loaded and would leave it alone."""
+    for head in heads:
+        for module in model.get_submodule(head).modules():
+            for marked in (module, *module.parameters(recurse=False)):
+                marked._is_hf_initialized = False
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+            model._init_weights(module)
 
 
 def _in_head(key: str, heads: Sequence[str]) -> bool:

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq  # noqa: E402
 
 from fairaudit.errors import FairauditError  # noqa: E402
 from fairaudit_mitigate import Columns, Hardware, predict  # noqa: E402
+from fairaudit_mitigate.classifier import Request, load  # noqa: E402
 from fairaudit_mitigate.predictions import target_ids  # noqa: E402
 
 
@@ -65,6 +66,18 @@ def test_labels_by_name_by_number_and_unknown() -> None:
     assert target_ids(["1", "0"], ["1", "0"], "d") == [0, 1]
     with pytest.raises(FairauditError, match=r"labels the model does not know \(bird\); it knows cat, dog"):
         target_ids(["bird", "cat"], ["cat", "dog"], "d")
+
+
+@pytest.mark.parametrize("kind", ["bert", "vit", "llama", "dinov2"])
+def test_a_new_head_is_new_with_as_many_classes(kind: str, tmp_path: Path) -> None:
+    folder = models.save_model(kind, tmp_path / "m")
+    sort = "text" if kind in ("bert", "llama") else "image"
+    old = load(folder, Request(sort, ("0", "1")))
+    new = load(folder, Request(sort, ("0", "1"), new_head=True))
+    assert new.fresh_head
+    before, after = (dict(c.model.named_parameters()) for c in (old, new))
+    changed = {n.split(".")[0] for n in before if not torch.equal(before[n], after[n])}
+    assert changed == {"score" if kind == "llama" else "classifier"}
 
 
 def test_another_image_size_is_interpolated(tmp_path: Path) -> None:
@@ -153,7 +166,6 @@ def test_predictions_are_parquet(tmp_path: Path) -> None:
 @pytest.mark.skipif(not models.SHARED.is_dir(), reason="the real models stand in ../shared/data")
 def test_the_real_backbones_load() -> None:
     from fairaudit_mitigate.adapter import lora_targets
-    from fairaudit_mitigate.classifier import Request, load
 
     vit = load(models.SHARED / "models/vits14-dinov2-saliency", Request("image", ("0", "1"), image_size=56))
     assert vit.fresh_head
