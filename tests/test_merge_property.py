@@ -23,7 +23,7 @@ import fairaudit
 
 RANDOM_TABLES = settings(derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 JUDGING = {"level", "min_events", "min_n", "seed"}
-CLOSED_FORM = ("wilson", "newcombe")  # intervals without random draws
+CLOSED_FORM = ("wilson", "newcombe", "jeffreys", "student-t")  # intervals without random draws
 
 
 def content(audit: fairaudit.Audit) -> str:
