@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +140,7 @@ def _model(
         config.label2id = {label: k for k, label in config.id2label.items()}
     model, info = _from_pretrained(loader, base, config)
     heads = head_names(model)
+    _check_shapes(base, info["mismatched_keys"], heads)
     foreign = [k for k in info["missing_keys"] if not _in_head(k, heads)]
     if foreign or (not fresh and not under_adapter and (info["missing_keys"] or info["mismatched_keys"])):
         lost = sorted(foreign or [*info["missing_keys"], *(k[0] for k in info["mismatched_keys"])])
@@ -155,6 +156,16 @@ def _model(
             sorted({k.rsplit(".pooler.", 1)[0] + ".pooler" for k in info["missing_keys"] if ".pooler." in k})
         ),
     )
+
+
+def _check_shapes(base: str, mismatched: Iterable[Sequence[Any]], heads: Sequence[str]) -> None:
+    """Only the head may have another shape; anything else would silently get random weights."""
+    for key, stored, wanted in sorted(mismatched, key=lambda found: str(found[0])):
+        if key.split(".", 1)[0] not in heads:
+            raise FairauditError(
+                f"the weights of '{base}' do not fit its config.json: '{key}' has shape {tuple(stored)}, "
+                f"the model {tuple(wanted)}; mend the folder."
+            )
 
 
 def _draw_again(model: Any, heads: Sequence[str]) -> None:

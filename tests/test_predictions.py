@@ -80,6 +80,17 @@ def test_a_new_head_is_new_with_as_many_classes(kind: str, tmp_path: Path) -> No
     assert changed == {"score" if kind == "llama" else "classifier"}
 
 
+@pytest.mark.parametrize("new_head", [False, True])
+def test_a_backbone_of_another_shape_is_refused(new_head: bool, tmp_path: Path) -> None:
+    folder = models.save_model("bert", tmp_path / "m", head=not new_head)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 48}))
+    with pytest.raises(
+        FairauditError, match=r"do not fit its config\.json: 'bert\..*\(32,\), the model \(48,\)"
+    ):
+        load(folder, Request("text", ("0", "1"), new_head=new_head))
+
+
 def test_another_image_size_is_interpolated(tmp_path: Path) -> None:
     for kind in ("vit", "dinov2", "clip"):
         model = models.save_model(kind, tmp_path / kind)
