@@ -19,7 +19,7 @@ from fairaudit_mitigate.inputs import Preprocessor
 from fairaudit_mitigate.preprocess import image_preprocessor, text_preprocessor
 from fairaudit_mitigate.voice import Say, silent
 
-ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _HEADS = {"image": "ForImageClassification", "text": "ForSequenceClassification"}
 
 
@@ -67,10 +67,9 @@ def load(source: str | Path, request: Request, say: Say = silent) -> Classifier:
     adapter = Path(name) if (Path(name) / ADAPTER_CONFIG).is_file() else None
     base = name if adapter is None else request.base or _base_of(adapter)
     config = _config(str(adapter) if adapter and (adapter / "config.json").is_file() else base)
-    model, fresh, modules = _model(base, config, request, adapter is not None)
+    model, fresh, modules, lacking = _model(base, config, request, adapter is not None)
     if adapter is not None:
-        model = _with_adapter(model, adapter)
-        fresh = False
+        model = _with_adapter(model, adapter, lacking)
     labels = _output_names(model.config, request.new_labels if fresh else ())
     build = text_preprocessor if request.kind == "text" else image_preprocessor
     with quiet():
@@ -98,7 +97,13 @@ def _check_folder(name: str) -> None:
 
 def _base_of(adapter: Path) -> str:
     """The base an adapter names: as it stands, or relative to the adapter's own folder."""
-    stored = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8")).get("base_model_name_or_path")
+    try:
+        config = json.loads((adapter / ADAPTER_CONFIG).read_text(encoding="utf-8"))
+        stored = config.get("base_model_name_or_path")
+    except (OSError, ValueError, AttributeError) as error:
+        raise FairauditError(
+            f"the {ADAPTER_CONFIG} of '{adapter}' cannot be read as JSON; save the adapter again."
+        ) from error
     if not stored:
         raise FairauditError(f"the adapter '{adapter}' does not name its base model; name it with --base.")
     beside = adapter / stored
@@ -124,8 +129,8 @@ def _config(source: str) -> Any:
 
 def _model(
     base: str, config: Any, request: Request, under_adapter: bool
-) -> tuple[Any, bool, tuple[str, ...]]:
-    """The model with a head, whether that head is fresh, and other modules that are."""
+) -> tuple[Any, bool, tuple[str, ...], tuple[str, ...]]:
+    """The model with a head, whether that head is fresh, other modules that are, the tensors `base` lacks."""
     loader = _loader(config, request.kind)
     ending = _HEADS[request.kind]
     has_head = any(str(a).endswith(ending) for a in config.architectures or ())
@@ -149,13 +154,9 @@ def _model(
         )
     if request.new_head and has_head:
         _draw_again(model, heads)
-    return (
-        model,
-        fresh,
-        tuple(
-            sorted({k.rsplit(".pooler.", 1)[0] + ".pooler" for k in info["missing_keys"] if ".pooler." in k})
-        ),
-    )
+    poolers = {k.rsplit(".pooler.", 1)[0] + ".pooler" for k in info["missing_keys"] if ".pooler." in k}
+    lacking = (*info["missing_keys"], *(k[0] for k in info["mismatched_keys"]))
+    return model, fresh, tuple(sorted(poolers)), lacking
 
 
 def _check_shapes(base: str, mismatched: Iterable[Sequence[Any]], heads: Sequence[str]) -> None:
@@ -213,16 +214,33 @@ def _from_pretrained(loader: Any, base: str, config: Any) -> tuple[Any, dict[str
     return model, info
 
 
-def _with_adapter(model: Any, folder: Path) -> Any:
+def _with_adapter(model: Any, folder: Path, lacking: Sequence[str]) -> Any:
+    """The model with the adapter on it. `lacking`: tensors the base has not; the adapter must bring them."""
     from peft import PeftModel
+    from safetensors import SafetensorError, safe_open
 
+    if not (folder / ADAPTER_WEIGHTS).is_file():
+        raise FairauditError(f"the adapter '{folder}' has no {ADAPTER_WEIGHTS}; save it as safetensors.")
     try:
+        with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as file:
+            stored = set(file.keys())
         with quiet():
-            return PeftModel.from_pretrained(model, str(folder))
-    except (OSError, ValueError, RuntimeError) as error:
+            # PEFT only warns of LoRA tensors that are not in the file
+            warnings.filterwarnings("error", message="Found missing adapter keys")
+            wrapped = PeftModel.from_pretrained(model, str(folder))
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError, UserWarning) as error:
         raise FairauditError(
             f"the adapter '{folder}' does not fit its base model: {_first_line(error)}"
         ) from error
+    whole = [n for n, _ in wrapped.named_parameters() if ".modules_to_save." in n]
+    wanted = {n.replace(".modules_to_save.default.", ".") for n in whole}
+    lost = sorted((wanted | {f"base_model.model.{k}" for k in lacking}) - stored)
+    if lost:
+        raise FairauditError(
+            f"the adapter '{folder}' lacks {len(lost)} tensors that its base does not have either "
+            f"(first: {lost[0].removeprefix('base_model.model.')}); save it with its head."
+        )
+    return wrapped
 
 
 def _output_names(config: Any, new: Sequence[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 pytest.importorskip("peft")
 
 import models
+from safetensors.torch import load_file, save_file
 
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate.adapter import add_adapter, head_names, leaves, lora_targets, train_everything
+from fairaudit_mitigate.artefact import save
+from fairaudit_mitigate.classifier import ADAPTER_WEIGHTS as WEIGHTS
 from fairaudit_mitigate.classifier import Request, load
 
 EXPECTED = {
@@ -71,3 +75,48 @@ def test_a_target_that_matches_nothing_is_refused(tmp_path: Path) -> None:
 def test_full_fine_tuning_trains_everything(tmp_path: Path) -> None:
     adaptation = train_everything(model_of("vit", tmp_path))
     assert adaptation.trainable == adaptation.total
+
+
+def saved_adapter(folder: Path, *, head: bool = True) -> Path:
+    """An untrained adapter on a BERT, with or without a head in its base."""
+    found = load(models.save_model("bert", folder / "m", head=head), Request("text", ("0", "1")))
+    wrapped, _ = add_adapter(found.model, rank=2, alpha=4, dropout=0.0, fresh=found.fresh_modules)
+    return save(wrapped, found, folder)
+
+
+def drop(file: Path, part: str) -> None:
+    save_file({k: v for k, v in load_file(file).items() if part not in k}, file)
+
+
+def test_an_adapter_brings_the_head_its_base_lacks(tmp_path: Path) -> None:
+    place = saved_adapter(tmp_path, head=False)
+    assert not load(place, Request("text")).fresh_head
+    drop(place / WEIGHTS, ".classifier.")
+    config = json.loads((place / "adapter_config.json").read_text())
+    (place / "adapter_config.json").write_text(json.dumps(config | {"modules_to_save": None}))
+    with pytest.raises(FairauditError, match=r"lacks 2 tensors .*first: classifier\.bias"):
+        load(place, Request("text"))
+
+
+@pytest.mark.parametrize("part", [".classifier.", "lora_A"])
+def test_an_adapter_without_all_its_tensors_is_refused(part: str, tmp_path: Path) -> None:
+    place = saved_adapter(tmp_path)
+    assert load(place, Request("text")).is_adapter
+    drop(place / WEIGHTS, part)
+    with pytest.raises(FairauditError, match="the adapter"):
+        load(place, Request("text"))
+
+
+def test_broken_adapters_are_one_sentence(tmp_path: Path) -> None:
+    place = saved_adapter(tmp_path)
+    whole = (place / WEIGHTS).read_bytes()
+    (place / WEIGHTS).write_bytes(whole[:-100])
+    with pytest.raises(FairauditError, match="does not fit its base"):
+        load(place, Request("text"))
+    (place / WEIGHTS).rename(place / "adapter_model.bin")
+    with pytest.raises(FairauditError, match="save it as safetensors"):
+        load(place, Request("text"))
+    for text in ("{", "[]", "{}"):
+        (place / "adapter_config.json").write_text(text)
+        with pytest.raises(FairauditError, match="adapter"):
+            load(place, Request("text"))
