@@ -19,7 +19,15 @@ from fairaudit_mitigate.device import AUTO
 from fairaudit_mitigate.fit import Fitted, fit, training_groups
 from fairaudit_mitigate.inputs import Encoded
 from fairaudit_mitigate.manifest import build_manifest
-from fairaudit_mitigate.predictions import Hardware, logits_of, predictions_of, target_ids, write_predictions
+from fairaudit_mitigate.predictions import (
+    Hardware,
+    logits_of,
+    output_names,
+    predictions_of,
+    renamed,
+    target_ids,
+    write_predictions,
+)
 from fairaudit_mitigate.reaudit import Proof, prove, read_findings
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.voice import SILENT, Voice
@@ -125,10 +133,12 @@ def _carry_out(job: Job, folder: Path, voice: Voice) -> tuple[Proof, dict[str, A
     from transformers import set_seed
 
     rows = _rows(job, voice)
-    test = rows.of_split(TEST)
+    rows.of_split(TEST)
     training_groups(rows.of_split(TRAIN), job.settings)
     set_seed(job.settings.seed)
     classifier = _classifier(job, rows, voice)
+    rows = renamed(rows, output_names(rows.y_true, classifier.labels, job.data, voice.say))
+    test = rows.of_split(TEST)
     write_predictions(predictions_of(classifier, test, job.hardware, voice), folder / BEFORE)
     fitted = fit(classifier, rows, job.settings, job.hardware, voice)
     place = save(fitted.model, classifier, folder)
@@ -168,7 +178,6 @@ def _classifier(job: Job, rows: Rows, voice: Voice) -> Classifier:
         raise FairauditError(
             f"'{job.model}' is an adapter; give its merged model (mitigate --merge writes one)."
         )
-    target_ids(rows.y_true, classifier.labels, job.data)
     if classifier.fresh_head:
         voice.say(
             "`before` is the model with that untrained head; compare with `--method lora` for a fair rival."

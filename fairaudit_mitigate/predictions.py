@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from fairaudit.errors import FairauditError
-from fairaudit.labels import is_number
 from fairaudit.store import replacing
 from fairaudit_mitigate.classifier import Classifier, Request, load
 from fairaudit_mitigate.data import Columns, Rows, read_rows
 from fairaudit_mitigate.device import AUTO, mixed, pick_device, pick_dtype
 from fairaudit_mitigate.inputs import LABELS, Encoded, Preprocessor
-from fairaudit_mitigate.voice import SILENT, Voice
+from fairaudit_mitigate.voice import SILENT, Say, Voice, silent
 
 if TYPE_CHECKING:
     import pandas
@@ -60,8 +59,10 @@ def predict(
     model.
     """
     rows = read_rows(data, columns, sensitive)
-    rows = rows if split == ALL else rows.of_split(split)
+    chosen = rows if split == ALL else rows.of_split(split)
     classifier = load(model, Request(rows.kind, image_size=image_size, base=base), voice.say)
+    names = output_names(rows.y_true, classifier.labels, str(data), voice.say)
+    rows = renamed(chosen, names)
     table = predictions_of(classifier, rows, hardware or Hardware(), voice)
     if out is not None:
         write_predictions(table, out)
@@ -79,22 +80,43 @@ def predictions_of(
     return table_of(rows, classifier.labels, targets, logits)
 
 
-def target_ids(y_true: Sequence[str], labels: Sequence[str], source: str) -> list[int]:
-    """The output index of each label: by name, else by number where every label is an index of an output.
+def output_names(
+    y_true: Sequence[str], labels: Sequence[str], source: str, say: Say = silent
+) -> dict[str, str]:
+    """The model's name of each label of the data set: the same, or by number where the labels are 0 … K - 1.
 
-    Raises FairauditError where neither reading covers every label.
+    `y_true` are the labels of *all* rows, so that every split is read alike. Numbers count as positions only
+    where there are as many classes as outputs, and that is said. Raises FairauditError otherwise.
     """
-    names = {label: k for k, label in enumerate(labels)}
     found = set(y_true)
-    if not found <= set(names):
-        if not all(is_number(v) and v.isdecimal() and int(v) < len(labels) for v in found):
-            strange = ", ".join(sorted(found - set(names))[:5])
-            raise FairauditError(
-                f"'{source}' has labels the model does not know ({strange}); it knows {_some(labels)}. "
-                "Choose another label column, or give `mitigate` --new-head."
-            )
-        names = {str(k): k for k in range(len(labels))}
-    return [names[v] for v in y_true]
+    if found <= set(labels):
+        return {v: v for v in found}
+    if found == {str(k) for k in range(len(labels))}:
+        shown = ", ".join(f"{k} is {label}" for k, label in enumerate(labels[:3]))
+        say(f"the labels of '{source}' are read as positions of the model's outputs: {shown}.")
+        return {str(k): label for k, label in enumerate(labels)}
+    strange = ", ".join(sorted(found - set(labels))[:5])
+    raise FairauditError(
+        f"'{source}' has labels the model does not know ({strange}); it knows {_some(labels)}. "
+        "Choose another label column, or give `mitigate` --new-head."
+    )
+
+
+def renamed(rows: Rows, names: Mapping[str, str]) -> Rows:
+    """The rows with the model's names as labels."""
+    return replace(rows, y_true=tuple(names[v] for v in rows.y_true))
+
+
+def target_ids(y_true: Sequence[str], labels: Sequence[str], source: str) -> list[int]:
+    """The output index of each label, by name. Raises FairauditError for a label the model does not know."""
+    index = {label: k for k, label in enumerate(labels)}
+    strange = sorted(set(y_true) - set(index))
+    if strange:
+        raise FairauditError(
+            f"'{source}' has labels the model does not know ({', '.join(strange[:5])}); "
+            f"it knows {_some(labels)}."
+        )
+    return [index[v] for v in y_true]
 
 
 def logits_of(

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq  # noqa: E402
 from fairaudit.errors import FairauditError  # noqa: E402
 from fairaudit_mitigate import Columns, Hardware, predict  # noqa: E402
 from fairaudit_mitigate.classifier import Request, load  # noqa: E402
-from fairaudit_mitigate.predictions import target_ids  # noqa: E402
+from fairaudit_mitigate.predictions import output_names, target_ids  # noqa: E402
 
 
 def test_columns_and_numbers(tmp_path: Path) -> None:
@@ -61,11 +61,29 @@ def test_a_backbone_is_refused(tmp_path: Path) -> None:
 
 
 def test_labels_by_name_by_number_and_unknown() -> None:
+    said: list[str] = []
     assert target_ids(["b", "a"], ["a", "b"], "d") == [1, 0]
-    assert target_ids(["1", "0"], ["cat", "dog"], "d") == [1, 0]
-    assert target_ids(["1", "0"], ["1", "0"], "d") == [0, 1]
+    assert output_names(["1", "0"], ["1", "0"], "d", said.append) == {"0": "0", "1": "1"}
+    assert output_names(["1"], ["0", "1", "2"], "d", said.append) == {"1": "1"}
+    assert said == []
+    assert output_names(["1", "0"], ["cat", "dog"], "d", said.append) == {"0": "cat", "1": "dog"}
+    assert "0 is cat, 1 is dog" in said[0]
     with pytest.raises(FairauditError, match=r"labels the model does not know \(bird\); it knows cat, dog"):
-        target_ids(["bird", "cat"], ["cat", "dog"], "d")
+        output_names(["bird", "cat"], ["cat", "dog"], "d")
+    with pytest.raises(FairauditError, match="--new-head"):
+        output_names(["0", "1"], ["tench", "goldfish", "shark"], "d")
+
+
+def test_every_split_is_named_alike(tmp_path: Path) -> None:
+    """One split with fewer classes than outputs is read by the classes of all rows."""
+    model = models.save_model("bert", tmp_path / "m")
+    config = json.loads((model / "config.json").read_text())
+    names = {"id2label": {"0": "bad", "1": "good"}, "label2id": {"bad": 0, "good": 1}}
+    (model / "config.json").write_text(json.dumps(config | names))
+    data = models.save_texts(tmp_path / "d.csv", n=4)
+    lines = data.read_text().splitlines(keepends=True)
+    data.write_text("".join(x for x in lines if not (x.endswith(",2\n") and ",0," in x)))
+    assert set(predict(model, data, split="test")["y_true"]) == {"good"}
 
 
 @pytest.mark.parametrize("kind", ["bert", "vit", "llama", "dinov2"])
