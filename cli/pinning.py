@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fairaudit.columns import PREFIXES
+from fairaudit.labels import text_of
 
 _ROLES = ("y_true", "y_pred", "y_score", "weights", "loss", "member", "id", "cluster")
 _DEFAULTS = {"threshold": 0.5, "cross": 1, "missing_labels": "error", "max_groups": 1000, "min_n": 30,
@@ -41,7 +42,7 @@ def _flags(options: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tupl
     if options["agreement"]:
         yield "agreement", ",".join(f"{c}={g}" for c, g in options["agreement"].items())
     for column, edges in options["bins"].items():
-        yield "bins", f"{column}={','.join(f'{e:g}' for e in edges)}"
+        yield "bins", f"{column}={','.join(str(text_of(float(e))) for e in edges)}"
     yield from (("na", text) for text in options["na"])
     for name, default in _DEFAULTS.items():
         if options[name] != default:

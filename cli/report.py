@@ -33,7 +33,7 @@ def report(
     from fairaudit.report.blocks import TERMINAL
 
     source = preds[0] + (f" and {len(preds) - 1} more" if len(preds) > 1 else "")
-    command = pinned("report", preds, options, audit.data)
+    command = pinned("report", preds, options | {"positive": audit.positive}, audit.data)
     saved = next((str(path) for name, path in wanted if name == "json"), None)
     told = (audit, source, command, saved)
     writers = {"json": audit.to_json, "md": lambda: markdown.audit(*told), "text": lambda: text.audit(*told)}

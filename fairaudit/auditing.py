@@ -157,7 +157,7 @@ def audit_tally(tally: Tally, settings: Settings | None = None, names: Naming | 
     found = tuple(e for view in every for e in estimates(view))
     groups = tuple(g for view in every[2:] for g in _groups(view))
     return Audit(
-        _data(tally), names.classes, names.positive, settings, groups, found, tuple(_flags(found)),
+        _data(tally, names), names.classes, names.positive, settings, groups, found, tuple(_flags(found)),
         tuple(_warnings(tally, every, found, names.positive)),
     )  # fmt: skip
 
@@ -175,8 +175,10 @@ def _check(settings: Settings) -> None:
         raise FairauditError(f"--min-n must be at least 1, not {settings.min_n}.")
 
 
-def _data(tally: Tally) -> dict[str, Any]:
+def _data(tally: Tally, names: Naming) -> dict[str, Any]:
     shown = {k: v for k, v in tally.description.items() if k not in ("prob_classes", "positive", "top_label")}
+    if names.positive is not None and tally.description["positive"] is None:
+        shown["detected"] = [*shown["detected"], "positive"]
     left = tally.left_out
     counts = {
         "left_out": left.get("split", 0),

@@ -110,6 +110,7 @@ def _detected(a: Audit, pinned: str) -> list[Block]:
         return []
     columns = a.data["columns"]
     found = {**columns, "sensitive": ", ".join(columns["sensitive"]), "probabilities": "by their prefix"}
+    found["positive"] = a.positive
     shown = ", ".join(f"{n} = {found[n]}" if n in found else n for n in names)
     said = Sentence(
         f"Found by name, not named by you: {shown}." + (" This command pins them:" if pinned else "")
