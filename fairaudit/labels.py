@@ -108,6 +108,23 @@ def join(names: Iterable[str]) -> str:
     return "&".join(escape(p) for p in names)
 
 
+def split_by(by: str) -> tuple[str, ...]:
+    r"""The attributes of a joined name: the inverse of `join`.
+
+    >>> split_by(r"race&sex"), split_by(r"a\&b&c\\"), split_by("sex")
+    (('race', 'sex'), ('a&b', 'c\\'), ('sex',))
+    """
+    parts = re.split(r"((?:\\.)+)|&", by, flags=re.DOTALL)
+    found = [""]
+    for text, escaped in zip(parts[::2], [*parts[1::2], ""], strict=True):
+        found[-1] += text
+        if escaped is None:
+            found.append("")
+        else:
+            found[-1] += re.sub(r"\\(.)", r"\1", escaped, flags=re.DOTALL)
+    return tuple(found)
+
+
 def join_groups(groups: Iterable[str]) -> str:
     """Groups joined as in `Asian & F`; a single group is left as it is."""
     parts = list(groups)

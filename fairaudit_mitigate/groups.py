@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fairaudit.errors import FairauditError, did_you_mean
-from fairaudit.labels import ordered
+from fairaudit.labels import ordered, split_by
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,9 +38,10 @@ class Groups:
 
 
 def group_rows(kind: str, y_true: Sequence[str], attributes: Mapping[str, Sequence[str | None]]) -> Groups:
-    """The groups of the rows: `kind` is `class`, `cell`, or attribute names joined by `&`.
+    r"""The groups of the rows: `kind` is `class`, `cell`, or names joined by `&` (`\&` inside a name).
 
-    `cell` crosses the class with every attribute given. Only groups that hold a row get an id.
+    A name is an attribute or `class`. `cell` crosses the class with every attribute given. Only groups that
+    hold a row get an id.
     Raises FairauditError for an unknown attribute, or `cell` without an attribute.
 
     >>> group_rows("cell", ["0", "1", "1"], {"sex": ["F", "M", None]}).ids.tolist()
@@ -71,12 +72,13 @@ def _columns(
                 "groups 'cell' cross the class with a sensitive attribute; name one with -s."
             )
         return {CLASS: y_true, **attributes}
-    wanted = [name.strip() for name in kind.split("&")]
+    known_columns = {**attributes, CLASS: y_true}
+    wanted = [name if name in known_columns else name.strip() for name in split_by(kind)]
     for name in wanted:
-        if name not in attributes:
+        if name not in known_columns:
             known = [CLASS, CELL, *attributes]
             raise FairauditError(
                 f"no groups '{name}' (known: {', '.join(known)}); name a sensitive attribute with -s first."
                 f"{did_you_mean(name, known)}"
             )
-    return {name: attributes[name] for name in wanted}
+    return {name: known_columns[name] for name in wanted}

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairaudit.errors import FairauditError
-from fairaudit.labels import ordered
+from fairaudit.labels import join, ordered
 from fairaudit.store import write_text
 from fairaudit_mitigate.artefact import check_same, new_folder, save, save_merged
 from fairaudit_mitigate.classifier import Classifier, Request, load
 from fairaudit_mitigate.data import TEST, TRAIN, Columns, Rows, read_rows, with_validation
 from fairaudit_mitigate.device import AUTO
 from fairaudit_mitigate.fit import Fitted, fit, training_groups
+from fairaudit_mitigate.groups import CLASS
 from fairaudit_mitigate.inputs import Encoded
 from fairaudit_mitigate.manifest import build_manifest
 from fairaudit_mitigate.predictions import (
@@ -64,6 +65,8 @@ class Job:
     image_size: int | None
     new_head: bool
     merge: bool
+    audit: str | None = None
+    force: bool = False
 
 
 def mitigate(
@@ -89,15 +92,15 @@ def mitigate(
 
     `training`: the other fields of `Settings` (groups, rank, alpha, penalty, lr, epochs, max_steps,
     batch_size, accumulate, targets, seed, select, …). `audit`: an audit file that supplies the sensitive
-    columns, the positive class and, as groups, the first attribute it flags; where it flags none this
-    raises unless `force`.
+    columns, the positive class and, as groups, the class crossed with the first attribute (or crossing) it
+    flags, where these are not given; where it flags none this raises unless `force`.
 
     Raises FairauditError for every problem of the input; then `out` is not there.
     """
     settings = Settings(method=method, **training)
     chosen = tuple(sensitive)
     if audit is not None:
-        chosen, positive = _from_audit(audit, chosen, positive, force)
+        chosen, positive, settings = _from_audit(audit, chosen, positive, settings, force)
     hardware = Hardware(settings.batch_size, device, dtype)
     job = Job(
         str(model),
@@ -110,6 +113,8 @@ def mitigate(
         image_size,
         new_head,
         merge,
+        None if audit is None else str(audit),
+        force,
     )
     with new_folder(Path(out)) as folder:
         proof, manifest = _carry_out(job, folder, voice)
@@ -117,15 +122,19 @@ def mitigate(
 
 
 def _from_audit(
-    path: str | Path, sensitive: tuple[str, ...], positive: str | None, force: bool
-) -> tuple[tuple[str, ...], str | None]:
-    """The sensitive columns and the positive class of an audit; the first flagged attribute stands alone."""
+    path: str | Path, sensitive: tuple[str, ...], positive: str | None, settings: Settings, force: bool
+) -> tuple[tuple[str, ...], str | None, Settings]:
+    """The sensitive columns, the positive class and the groups of an audit, where none are given."""
     found = read_findings(path)
     if not found.flagged and not force:
         raise FairauditError(
             f"nothing flagged in '{path}': there is nothing to repair; give --force to go on anyway."
         )
-    return sensitive or found.flagged[:1] or found.sensitive, positive or found.positive
+    chosen = sensitive or found.sensitive
+    flagged = next((by for by in found.flagged if set(by) <= set(chosen)), None)
+    if settings.groups is None and flagged is not None:
+        settings = replace(settings, groups=join((CLASS, *flagged)))
+    return chosen, positive or found.positive, settings
 
 
 def _carry_out(job: Job, folder: Path, voice: Voice) -> tuple[Proof, dict[str, Any]]:

@@ -11,17 +11,21 @@ from typing import Any
 
 import fairaudit
 from fairaudit.errors import FairauditError, did_you_mean
+from fairaudit.labels import split_by
 
 ROLES = {"y_true": "y_true", "y_pred": "y_pred", "prob_prefix": "prob_", "loss": "loss"}
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What an audit of the model says: its sensitive columns, positive class, the attributes it flagged."""
+    """What an audit of the model says: its sensitive columns, positive class, the attributes it flagged.
+
+    `flagged` holds one tuple a flag, in the audit's order: several names where the flag is on a crossing.
+    """
 
     sensitive: tuple[str, ...]
     positive: str | None
-    flagged: tuple[str, ...]
+    flagged: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +81,12 @@ def read_findings(path: str | Path) -> Found:
         whole = json.loads(Path(path).read_text(encoding="utf-8"))
         content = whole["content"]
         sensitive = tuple(content["data"]["columns"].get("sensitive") or ())
-        flags = [str(flag.get("by")) for flag in content["flags"]]
+        flags = [split_by(str(flag.get("by"))) for flag in content["flags"]]
     except (OSError, UnicodeDecodeError) as error:
         raise FairauditError(f"cannot read the audit '{path}': {error}.") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FairauditError(
             f"'{path}' is not an audit; write one with `fairaudit report … -o json:{path}`."
         ) from error
-    flagged = tuple(dict.fromkeys(by for by in flags if by in sensitive))
+    flagged = tuple(dict.fromkeys(by for by in flags if set(by) <= set(sensitive)))
     return Found(sensitive, content.get("positive"), flagged)

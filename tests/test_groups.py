@@ -30,6 +30,11 @@ def test_attributes_are_crossed() -> None:
     assert groups.ids.tolist() == [0, 1, -1, -1]
 
 
+def test_names_are_escaped_and_the_class_crosses_too() -> None:
+    groups = group_rows(r"class&a\&b", ["0", "1"], {"a&b": ("x", "y")})
+    assert groups.names == ("class=0 & a&b=x", "class=1 & a&b=y")
+
+
 def test_a_cell_crosses_the_class_with_every_attribute() -> None:
     groups = group_rows("cell", Y, {"sex": SEX["sex"]})
     assert groups.names == ("class=0 & sex=M", "class=1 & sex=F")

@@ -139,7 +139,25 @@ def audit_file(path: Path, flagged: list[str]) -> Path:
 def test_an_audit_supplies_the_flagged_attribute(tmp_path: Path) -> None:
     done = run("vit", tmp_path, audit=audit_file(tmp_path / "a.json", ["place"]), epochs=1)
     assert done.manifest["arguments"]["sensitive"] == ["place"]
+    assert done.manifest["arguments"]["audit"] == str(tmp_path / "a.json")
+    assert done.manifest["arguments"]["force"] is False
+    assert len(done.manifest["results"]["groups"]) == 4
     assert done.after.positive == "1"
+
+
+def test_an_audit_gives_columns_class_and_groups(tmp_path: Path) -> None:
+    from fairaudit_mitigate.mitigation import _from_audit
+    from fairaudit_mitigate.settings import Settings
+
+    path = tmp_path / "a.json"
+    flags = [{"by": "class"}, {"by": r"a\&b&sex"}, {"by": "sex"}]
+    content = {"data": {"columns": {"sensitive": ["a&b", "sex"]}}, "positive": "1", "flags": flags}
+    path.write_text(json.dumps({"content": content}))
+    sensitive, positive, settings = _from_audit(path, (), None, Settings(), False)
+    assert (sensitive, positive, settings.groups) == (("a&b", "sex"), "1", r"class&a\&b&sex")
+    sensitive, _, settings = _from_audit(path, ("sex",), None, Settings(), False)
+    assert (sensitive, settings.groups) == (("sex",), "class&sex")
+    assert _from_audit(path, (), None, Settings(groups="sex"), False)[2].groups == "sex"
 
 
 def test_an_audit_without_flags_stops_unless_forced(tmp_path: Path) -> None:
