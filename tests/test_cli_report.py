@@ -97,9 +97,10 @@ def test_an_output_may_be_a_device(capfd: pytest.CaptureFixture[str]) -> None:
 def test_what_was_found_is_said_with_the_command_that_pins_it(capfd: pytest.CaptureFixture[str]) -> None:
     shown = report(capfd, "preds.csv")
     assert "Found by name, not named by you: y_true = label, y_pred = pred, sensitive =" in shown
-    assert "fairaudit report preds.csv --y-true label --y-pred pred --positive 1 -s sex -s race" in shown
+    command = "fairaudit report preds.csv --y-true label --y-pred pred --positive 1 -s sex -s race"
+    assert command in " ".join(shown.replace("\\\n", " ").split())
     assert run(["report", "preds.csv", "--json"]) == 0
-    assert "found by name: y_true, y_pred, sensitive; to pin: fairaudit report" in capfd.readouterr().err
+    assert "found by name: y_true, y_pred, sensitive, positive; to pin: fairaudit report" in capfd.readouterr().err
 
 
 FRAME = binary().assign(
