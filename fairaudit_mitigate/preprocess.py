@@ -55,8 +55,12 @@ def text_preprocessor(source: str, base: str, model: Any, image_size: int | None
         raise FairauditError(f"the model '{source}' has no tokenizer; texts need its tokenizer.json.")
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
-    if model.config.pad_token_id is None:  # decoders find the last real token of a row by it
-        model.config.pad_token_id = tokenizer.pad_token_id
+    if tokenizer.pad_token_id is None:
+        raise FairauditError(
+            f"the tokenizer of '{source}' has no padding, end or unknown token; set its pad_token."
+        )
+    # decoders find the last real token of a row by it, so it must be the token that pads the rows
+    model.config.get_text_config().pad_token_id = model.config.pad_token_id = tokenizer.pad_token_id
     positions = getattr(model.config, "max_position_embeddings", None) or LONGEST_TEXT
     return Preprocessor(
         "text", tokenizer, max_length=min(positions, tokenizer.model_max_length, LONGEST_TEXT)

@@ -46,6 +46,20 @@ def test_batch_size_does_not_matter(tmp_path: Path) -> None:
         assert one.nunique() > 12
 
 
+def test_the_model_pads_with_the_token_of_the_tokenizer(tmp_path: Path) -> None:
+    folder = models.save_model("llama", tmp_path / "m")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"pad_token_id": 3}))
+    assert load(folder, Request("text")).model.config.pad_token_id == 0
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    for token in ("pad_token", "eos_token", "unk_token"):
+        settings.pop(token, None)
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    (folder / "special_tokens_map.json").unlink(missing_ok=True)
+    with pytest.raises(FairauditError, match="set its pad_token"):
+        load(folder, Request("text"))
+
+
 def test_one_split_and_a_cluster_column(tmp_path: Path) -> None:
     model = models.save_model("bert", tmp_path / "m")
     data = models.save_texts(tmp_path / "d.csv", n=4)
