@@ -47,7 +47,14 @@ def training_groups(rows: Rows, settings: Settings) -> Groups:
     return groups
 
 
-def fit(classifier: Classifier, rows: Rows, settings: Settings, hardware: Hardware, voice: Voice) -> Fitted:
+def fit(
+    classifier: Classifier,
+    rows: Rows,
+    settings: Settings,
+    hardware: Hardware,
+    voice: Voice,
+    positive: str | None = None,
+) -> Fitted:
     """Train on the train rows, keep the step that is best on the val rows. The classifier's model is changed.
 
     Raises FairauditError as the parts do, and where the loss stops being finite.
@@ -66,7 +73,7 @@ def fit(classifier: Classifier, rows: Rows, settings: Settings, hardware: Hardwa
     else:
         model, adaptation = classifier.model, train_everything(classifier.model)
     voice.say(f"{settings.method}: {adaptation}.")
-    selector = _selector(classifier, val, settings)
+    selector = _selector(classifier, val, settings, positive)
     history: list[dict[str, object]] = []
     keeper = KeepBest(selector.score, history)
     with tempfile.TemporaryDirectory() as scratch:
@@ -107,7 +114,7 @@ def _encoded(classifier: Classifier, rows: Rows, groups: Groups | None) -> Encod
     )
 
 
-def _selector(classifier: Classifier, val: Rows, settings: Settings) -> Selector:
+def _selector(classifier: Classifier, val: Rows, settings: Settings, positive: str | None) -> Selector:
     from fairaudit_mitigate.reaudit import better_direction
 
     targets = target_ids(val.y_true, classifier.labels, str(val.source))
@@ -116,6 +123,7 @@ def _selector(classifier: Classifier, val: Rows, settings: Settings) -> Selector
         targets=np.array(targets, dtype=np.int64),
         metric=settings.select,
         better=better_direction(settings.select),
+        positive=positive,
         table=lambda logits: table_of(val, classifier.labels, targets, torch.from_numpy(logits)),
     )
 

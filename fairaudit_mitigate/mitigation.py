@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairaudit.errors import FairauditError
+from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.labels import join, ordered
 from fairaudit.store import write_text
 from fairaudit_mitigate.artefact import check_same, new_folder, save, save_merged
@@ -29,7 +29,7 @@ from fairaudit_mitigate.predictions import (
     target_ids,
     write_predictions,
 )
-from fairaudit_mitigate.reaudit import Proof, prove, read_findings
+from fairaudit_mitigate.reaudit import Proof, audit_of, better_direction, prove, read_findings
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.voice import SILENT, Voice
 
@@ -98,6 +98,7 @@ def mitigate(
     Raises FairauditError for every problem of the input; then `out` is not there.
     """
     settings = Settings(method=method, **training)
+    better_direction(settings.select)
     chosen = tuple(sensitive)
     if audit is not None:
         chosen, positive, settings = _from_audit(audit, chosen, positive, settings, force)
@@ -146,21 +147,35 @@ def _carry_out(job: Job, folder: Path, voice: Voice) -> tuple[Proof, dict[str, A
     training_groups(rows.of_split(TRAIN), job.settings)
     set_seed(job.settings.seed)
     classifier = _classifier(job, rows, voice)
-    rows = renamed(rows, output_names(rows.y_true, classifier.labels, job.data, voice.say))
+    names = output_names(rows.y_true, classifier.labels, job.data, voice.say)
+    rows, positive = renamed(rows, names), _positive(job, names, classifier)
     test = rows.of_split(TEST)
     write_predictions(predictions_of(classifier, test, job.hardware, voice), folder / BEFORE)
-    fitted = fit(classifier, rows, job.settings, job.hardware, voice)
+    audit_of(folder / BEFORE, tuple(test.sensitive), positive, job.columns.cluster)
+    fitted = fit(classifier, rows, job.settings, job.hardware, voice, positive)
     place = save(fitted.model, classifier, folder)
     reloaded = load(place, Request(rows.kind), voice.say)
     difference = _check(fitted, classifier, reloaded, test, job, place)
     write_predictions(predictions_of(reloaded, test, job.hardware, voice), folder / AFTER)
     if job.merge and job.settings.spec.adapts:
         save_merged(reloaded, folder)
-    proof = prove(folder / BEFORE, folder / AFTER, tuple(test.sensitive), job.positive, job.columns.cluster)
+    proof = prove(folder / BEFORE, folder / AFTER, tuple(test.sensitive), positive, job.columns.cluster)
     arguments = {**asdict(job), "sensitive": list(test.sensitive)}
     manifest = _plain(build_manifest(arguments, rows, job.model, _results(fitted, difference)))
     _write_evidence(folder, job.settings.method, proof, fitted, manifest)
     return proof, manifest
+
+
+def _positive(job: Job, names: Mapping[str, str], classifier: Classifier) -> str | None:
+    """The positive class under the model's name for it. Raises FairauditError where it is no class."""
+    if job.positive is None:
+        return None
+    positive = names.get(job.positive, job.positive)
+    if positive not in classifier.labels:
+        shown = ", ".join(classifier.labels[:10])
+        hint = did_you_mean(positive, classifier.labels)
+        raise FairauditError(f"the positive class '{positive}' is not among the classes ({shown}).{hint}")
+    return positive
 
 
 def _rows(job: Job, voice: Voice) -> Rows:

@@ -58,6 +58,8 @@ def predict(
     FairauditError as `read_rows` and `load` do, and where the labels of the data are not those of the
     model.
     """
+    if out is not None:
+        _check_ending(out)
     rows = read_rows(data, columns, sensitive)
     chosen = rows if split == ALL else rows.of_split(split)
     classifier = load(model, Request(rows.kind, image_size=image_size, base=base), voice.say)
@@ -74,6 +76,7 @@ def predictions_of(
     classifier: Classifier, rows: Rows, hardware: Hardware, voice: Voice = SILENT
 ) -> pyarrow.Table:
     """The predictions table of these rows."""
+    check_names(rows, classifier.labels)
     targets = target_ids(rows.y_true, classifier.labels, str(rows.source))
     data = Encoded(rows.inputs, rows.ids, classifier.preprocessor, targets, cache_bytes=0)
     logits = logits_of(classifier.model, data, classifier.preprocessor, hardware, voice)
@@ -146,11 +149,11 @@ def table_of(rows: Rows, labels: Sequence[str], targets: Sequence[int], logits: 
     """The predictions as a table, in the columns that a report detects.
 
     `id`, `split`, `y_true`, `y_pred`, `prob_<label>`, `loss` (natural log), sensitive columns, cluster.
-    Probabilities and losses are computed in float64 from the logits. Raises FairauditError where a sensitive
-    column has the name of one of these.
+    Probabilities and losses are computed in float64 from the logits. Raises FairauditError as `check_names`.
     """
     import pyarrow
 
+    check_names(rows, labels)
     scores = logits.double().log_softmax(dim=1)
     wanted = torch.tensor(targets, dtype=torch.int64)
     text = pyarrow.string()
@@ -166,24 +169,39 @@ def table_of(rows: Rows, labels: Sequence[str], targets: Sequence[int], logits: 
     if rows.cluster is not None:
         extra[rows.cluster[0]] = rows.cluster[1]
     for name, values in extra.items():
-        if name in columns and name not in ("id", "split"):
-            raise FairauditError(
-                f"the column '{name}' has the name of a column of the predictions; rename it in the data."
-            )
         columns.setdefault(name, pyarrow.array(values, text))
     return pyarrow.table(columns)
+
+
+def check_names(rows: Rows, labels: Sequence[str]) -> None:
+    """Raise FairauditError where a sensitive or the cluster column has the name of a column of predictions.
+
+    `id` and `split` may be named where they are the very ids and splits of the rows.
+    """
+    taken = {"y_true", "y_pred", "loss", *(f"prob_{label}" for label in labels)}
+    extra = dict(rows.sensitive) | ({} if rows.cluster is None else {rows.cluster[0]: rows.cluster[1]})
+    for name, values in extra.items():
+        differs = name == "id" and tuple(values) != rows.ids
+        if name in taken or differs or (name == "split" and rows.splits is None):
+            raise FairauditError(
+                f"the column '{name}' has the name of another column of the predictions; rename it in the data."
+            )
 
 
 def write_predictions(table: pyarrow.Table, path: str | Path) -> None:
     """Write the table as Parquet (zstd), whole or not at all. Raises FairauditError for another ending."""
     import pyarrow.parquet
 
+    _check_ending(path)
+    with replacing(path) as temporary:
+        pyarrow.parquet.write_table(table, temporary, compression="zstd")
+
+
+def _check_ending(path: str | Path) -> None:
     if Path(path).suffix not in (".parquet", ".pq"):
         raise FairauditError(
             f"predictions are written as Parquet: end the name with .parquet, not '{Path(path).name}'."
         )
-    with replacing(path) as temporary:
-        pyarrow.parquet.write_table(table, temporary, compression="zstd")
 
 
 def _some(labels: Sequence[str]) -> str:

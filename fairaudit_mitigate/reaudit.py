@@ -41,18 +41,28 @@ def prove(
     before: Path, after: Path, sensitive: Sequence[str], positive: str | None, cluster: str | None
 ) -> Proof:
     """Audit both prediction files and compare them, paired by id."""
-    roles: dict[str, Any] = {**ROLES, "sensitive": list(sensitive), "positive": positive, "cluster": cluster}
+    roles = _roles(sensitive, positive, cluster)
     return Proof(
-        fairaudit.audit(before, **roles),
+        audit_of(before, sensitive, positive, cluster),
         fairaudit.audit(after, **roles),
         fairaudit.compare(before, after, id="id", **roles),
     )
 
 
-def metric_of(table: object, metric: str, attributes: Sequence[str]) -> float:
+def audit_of(
+    predictions: Path, sensitive: Sequence[str], positive: str | None, cluster: str | None
+) -> fairaudit.Audit:
+    """The audit of one file; also tells, before anything is trained, whether the roles can be audited."""
+    return fairaudit.audit(predictions, **_roles(sensitive, positive, cluster))
+
+
+def _roles(sensitive: Sequence[str], positive: str | None, cluster: str | None) -> dict[str, Any]:
+    return {**ROLES, "sensitive": list(sensitive), "positive": positive, "cluster": cluster}
+
+
+def metric_of(table: object, metric: str, attributes: Sequence[str], positive: str | None = None) -> float:
     """A metric of a predictions table: by the first attribute that has it, else by class, else overall."""
-    roles: dict[str, Any] = {**ROLES}
-    found = fairaudit.audit(table, **roles, sensitive=list(attributes), split="all")
+    found = fairaudit.audit(table, **_roles(attributes, positive, None), split="all")
     for by in (*attributes, "class", "overall"):
         try:
             value = found.estimate(metric, by=by).value
@@ -72,6 +82,10 @@ def better_direction(metric: str) -> int:
 
     if metric not in BY_ID:
         raise FairauditError(f"no metric '{metric}' to select by.{did_you_mean(metric, BY_ID)}")
+    if not BY_ID[metric].better:
+        raise FairauditError(
+            f"neither high nor low values of '{metric}' are better; select by another metric."
+        )
     return -1 if BY_ID[metric].better == "lower" else 1
 
 

@@ -32,6 +32,7 @@ class Selector:
     targets: npt.NDArray[np.int64]
     metric: str = SELECT
     better: int = 1
+    positive: str | None = None
     table: Callable[[npt.NDArray[np.float32]], object] | None = None
 
     def metrics(self, logits: npt.NDArray[np.float32]) -> dict[str, float]:
@@ -42,7 +43,9 @@ class Selector:
             SELECT: worst_cell(correct, self.targets, self.rows.sensitive),
         }
         if self.metric not in found and self.table is not None:
-            found[self.metric] = metric_of(self.table(logits), self.metric, tuple(self.rows.sensitive))
+            found[self.metric] = metric_of(
+                self.table(logits), self.metric, tuple(self.rows.sensitive), self.positive
+            )
         return found
 
     def score(self, metrics: Mapping[str, float]) -> float:

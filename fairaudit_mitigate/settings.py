@@ -38,13 +38,17 @@ class Settings:
             raise FairauditError(
                 f"the penalty λ is a finite number from 0 up, not {self.penalty}; 0.1 is the default."
             )
+        if self.reduction not in ("sum", "mean"):
+            raise FairauditError(f"reduction is sum or mean, not '{self.reduction}'.")
+        if not 0 <= self.seed < 2**32:
+            raise FairauditError(f"the seed is a whole number from 0 to 2^32 - 1, not {self.seed}.")
         if self.rank < 1 or self.alpha < 1:
             raise FairauditError(f"rank and alpha of LoRA are 1 or more, not {self.rank} and {self.alpha}.")
         if self.batch_size < 1 or self.accumulate < 1:
             raise FairauditError(
                 f"batch size and --accumulate are 1 or more, not {self.batch_size}, {self.accumulate}."
             )
-        if self.epochs <= 0 or (self.max_steps is not None and self.max_steps < 1):
+        if not 0 < self.epochs < float("inf") or (self.max_steps is not None and self.max_steps < 1):
             raise FairauditError(
                 f"epochs and steps are more than 0, not {self.epochs:g} and {self.max_steps}."
             )

@@ -180,10 +180,35 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "rank": ({"rank": 0}, "rank"),
     "epochs": ({"epochs": 0}, "epochs"),
     "lr": ({"lr": float("nan")}, "learning rate"),
+    "describes": ({"select": "selection_rate"}, "neither high nor low"),
+    "seed": ({"seed": -1}, "the seed"),
+    "endless": ({"epochs": float("nan")}, "epochs"),
+    "positive": ({"positive": "yes"}, "positive class 'yes' is not among the classes"),
     "select": ({"select": "wurst"}, "no metric 'wurst'"),
     "diverges": ({"lr": 1e30, "epochs": 3}, "not finite at step"),
     "sensitive": ({"sensitive": ("plaec",)}, "Did you mean 'place'"),
 }
+
+
+@pytest.mark.parametrize("case", ["describes", "seed", "endless", "positive", "reduction", "select"])
+def test_bad_options_are_found_before_anything_is_predicted(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fairaudit_mitigate import mitigation
+
+    monkeypatch.setattr(mitigation, "predictions_of", lambda *_: pytest.fail("too late"))
+    with pytest.raises(FairauditError, match=BROKEN[case][1]):
+        run("vit", tmp_path, **BROKEN[case][0])
+
+
+def test_selection_knows_the_positive_class(tmp_path: Path) -> None:
+    tables = []
+    from fairaudit_mitigate.reaudit import metric_of
+
+    for positive in ("cat", "dog"):
+        table = pd.DataFrame({"y_true": ["cat"] * 20 + ["dog"] * 20, "y_pred": ["cat"] * 35 + ["dog"] * 5})
+        tables.append(metric_of(table.assign(prob_cat=0.5, prob_dog=0.5, loss=1.0), "tpr", (), positive))
+    assert tables == [1.0, 0.25]
 
 
 @pytest.mark.parametrize("case", BROKEN)

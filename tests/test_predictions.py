@@ -200,7 +200,18 @@ def test_hardware_that_is_not_there(options: dict[str, object], tmp_path: Path) 
         predict(model, data, hardware=Hardware(**options))
 
 
+@pytest.mark.parametrize("name", ["id", "loss", "prob_1"])
+def test_a_column_named_as_one_of_the_predictions_is_refused(name: str, tmp_path: Path) -> None:
+    model = models.save_model("bert", tmp_path / "m")
+    data = models.save_texts(tmp_path / "d.csv", n=2)
+    data.write_text(data.read_text().replace("id,", f"{name},", 1).replace("t1,", "t0,"))
+    with pytest.raises(FairauditError, match=f"'{name}' has the name of another"):
+        predict(model, data, columns=Columns(cluster=name))
+
+
 def test_predictions_are_parquet(tmp_path: Path) -> None:
+    with pytest.raises(FairauditError, match="end the name with"):
+        predict("no/such/model", "nowhere", out=tmp_path / "p.csv")
     model = models.save_model("bert", tmp_path / "m")
     with pytest.raises(FairauditError, match=r"\.parquet, not 'p\.csv'"):
         predict(model, models.save_texts(tmp_path / "d.csv", n=2), out=tmp_path / "p.csv")
