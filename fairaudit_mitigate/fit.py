@@ -93,7 +93,7 @@ def fit(
     if keeper.best.state is None:
         raise FairauditError("training ended before its first evaluation; give it more steps.")
     restore(model, keeper.best.state)
-    _say_best(keeper.best, history, settings, voice)
+    _say_best(keeper.best, history, selector, voice)
     return Fitted(model, adaptation, groups, keeper.best, tuple(history))
 
 
@@ -157,15 +157,15 @@ def _arguments(settings: Settings, hardware: Hardware, scratch: str) -> Any:
     )
 
 
-def _say_best(best: Best, history: list[dict[str, object]], settings: Settings, voice: Voice) -> None:
+def _say_best(best: Best, history: list[dict[str, object]], selector: Selector, voice: Voice) -> None:
     """Which step was kept, and whether it is better than the model before training."""
-    score = (best.metrics or {}).get(settings.select, math.nan)
-    voice.say(f"best step on validation: {best.step} ({settings.select} {score:.3f}).")
+    score = (best.metrics or {}).get(selector.metric, math.nan)
+    voice.say(f"best step on validation: {best.step} ({selector.metric} {score:.3f}).")
     if math.isnan(score):
         voice.say(
-            f"{settings.select} is undefined on validation (too few rows a cell): accuracy chose the step."
+            f"{selector.metric} is undefined on validation (too few rows a cell): accuracy chose the step."
         )
     start = next((h["validation"] for h in history if h["step"] == 0 and "validation" in h), None)
-    before = start.get(settings.select, math.nan) if isinstance(start, dict) else math.nan
-    if best.key[0] < before * (1 if best.key[0] == score else -1):
-        voice.say(f"no step beats the model before training on validation ({settings.select} {before:.3f}).")
+    before = start.get(selector.metric, math.nan) if isinstance(start, dict) else math.nan
+    if selector.better * score <= selector.better * before:
+        voice.say(f"no step beats the model before training on validation ({selector.metric} {before:.3f}).")

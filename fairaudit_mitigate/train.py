@@ -10,12 +10,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.lr_scheduler import LambdaLR
+from transformers import (
+    SchedulerType,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate.inputs import GROUPS, LABELS
@@ -52,6 +62,15 @@ class FairnessTrainer(Trainer):
         self._seen: list[Tensor] = []
         self._micro_batches = 1
 
+    def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        """Trainer's schedule; the linear one warms up from lr / (warm-up + 1), as a first step of 0 is none."""
+        warmup = self.args.get_warmup_steps(num_training_steps)
+        if self.lr_scheduler is None and self.args.lr_scheduler_type == SchedulerType.LINEAR and warmup:
+            rise = partial(_warmed, warmup=warmup, total=num_training_steps)
+            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, rise)
+            self._created_lr_scheduler = True
+        return super().create_scheduler(num_training_steps, optimizer)
+
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
@@ -84,6 +103,8 @@ class FairnessTrainer(Trainer):
 
     def _row_losses(self, model: Any, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor, Any]:
         """Cross entropy of each row in float32 at least, its group ids, the model's outputs."""
+        if model.training:
+            _hold_frozen_norms(model)
         features = {k: v for k, v in inputs.items() if k not in (LABELS, GROUPS)}
         labels: Tensor = inputs[LABELS]
         outputs = model(**features)
@@ -150,6 +171,19 @@ class FairnessTrainer(Trainer):
         )
 
 
+def _warmed(step: int, warmup: int, total: int) -> float:
+    """The factor of the learning rate at a step counted from 0: linear up to 1, then linear down."""
+    return (step + 1) / (warmup + 1) if step < warmup else max(0.0, (total - step) / max(1, total - warmup))
+
+
+def _hold_frozen_norms(model: Any) -> None:
+    """Frozen batch norms stay in eval mode: their statistics belong to the base, which is not trained."""
+    for module in model.modules():
+        frozen = isinstance(module, _BatchNorm) and not any(p.requires_grad for p in module.parameters())
+        if frozen and module.affine:
+            module.eval()
+
+
 @dataclass(slots=True)
 class Best:
     """The best step so far on validation: its score, its metrics, and a copy of what was trained."""
@@ -180,9 +214,13 @@ class KeepBest(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        """Compare and keep."""
+        """Compare and keep. Raises FairauditError for a validation loss that is not finite."""
         found = {k.removeprefix("eval_"): v for k, v in kwargs["metrics"].items()}
         metrics = {k: v for k, v in found.items() if k not in _TIMINGS}
+        if not math.isfinite(metrics.get("loss", 0.0)):
+            raise FairauditError(
+                f"the validation loss is not finite at step {state.global_step}; lower --lr."
+            )
         self._records.append({"step": state.global_step, "validation": metrics})
         score = self._score(metrics)
         key = (-math.inf if math.isnan(score) else score, metrics["accuracy"])

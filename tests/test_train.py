@@ -160,3 +160,46 @@ def test_keep_best_prefers_the_score_and_then_accuracy() -> None:
     assert keeper.best.step == 2  # the model before training (step 0) is only looked at
     assert [r["step"] for r in records] == [0, 1, 2, 3, 4]
     assert "runtime" not in records[0]["validation"]
+
+
+def test_a_validation_loss_that_is_not_finite_is_refused() -> None:
+    state = transformers.TrainerState()
+    state.global_step = 7
+    metrics = {"eval_loss": float("nan"), "eval_accuracy": 0.5}
+    with pytest.raises(FairauditError, match=r"not finite at step 7; lower --lr"):
+        KeepBest(lambda m: m["accuracy"], []).on_evaluate(None, state, None, metrics=metrics, model=Net())
+
+
+def test_the_first_step_moves(tmp_path: Path) -> None:
+    net, changes = Net(), {"lr_scheduler_type": "linear", "warmup_steps": 3, "max_steps": 5}
+    run = trainer(tmp_path, net, FairLoss(3), **changes)
+    run.train()
+    rates = [r["learning_rate"] for r in run.history]
+    assert rates == pytest.approx([0.25, 0.5, 0.75, 1.0, 0.5])
+
+
+def test_frozen_batch_norms_keep_their_statistics(tmp_path: Path) -> None:
+    net = Net()
+    frozen, trained = (torch.nn.BatchNorm1d(3).double() for _ in range(2))
+    frozen.requires_grad_(False)
+    net.layers.insert(0, frozen)
+    net.layers.append(trained)
+    trainer(tmp_path, net, FairLoss(3), max_steps=2).train()
+    assert (int(frozen.num_batches_tracked), int(trained.num_batches_tracked)) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("better", "before", "after", "said"),
+    [(1, 0.5, 0.5, 2), (1, 0.4, 0.5, 1), (-1, 0.2, 0.0, 1), (-1, 0.2, 0.2, 2)],
+)
+def test_no_better_than_before_is_said(better: int, before: float, after: float, said: int) -> None:
+    from fairaudit_mitigate.fit import _say_best
+    from fairaudit_mitigate.selection import Selector
+    from fairaudit_mitigate.train import Best
+    from fairaudit_mitigate.voice import Voice
+
+    heard: list[str] = []
+    history: list[dict[str, object]] = [{"step": 0, "validation": {"m": before}}]
+    selector = Selector(None, None, "m", better)
+    _say_best(Best((better * after, 0.9), 4, {"m": after}), history, selector, Voice(heard.append))
+    assert len(heard) == said
