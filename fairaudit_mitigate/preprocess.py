@@ -19,6 +19,8 @@ def image_preprocessor(source: str, base: str, model: Any, image_size: int | Non
 
     A given size means: shorter side to that size, centre square, no margin cut off.
     """
+    if image_size is not None and image_size < 1:
+        raise FairauditError(f"the image size is 1 pixel or more, not {image_size}.")
     processor = _image_processor(source, base)
     native = _native_size(model.config)
     if processor is None:

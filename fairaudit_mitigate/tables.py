@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -61,7 +62,7 @@ def _read_text(path: Path, delimiter: str) -> dict[str, Column]:
                         "mend that row."
                     )
                 rows.extend([row] if row else [])
-    except (UnicodeDecodeError, csv.Error, OSError, EOFError) as error:
+    except (UnicodeDecodeError, csv.Error, OSError, EOFError, zlib.error) as error:
         raise FairauditError(
             f"'{path}' cannot be read as UTF-8 text: {_first_line(error)}; write it again."
         ) from error

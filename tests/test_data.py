@@ -180,3 +180,16 @@ def test_binary_and_utf16_text_files(tmp_path: Path) -> None:
     for name in ("b.csv", "u.csv"):
         with pytest.raises(FairauditError, match="cannot be read as UTF-8"):
             read_rows(tmp_path / name)
+
+
+def test_a_corrupt_gz_is_one_sentence(tmp_path: Path) -> None:
+    whole = gzip.compress(b"text,label\n" + b"".join(b"%d,%d\n" % (i * i, i % 2) for i in range(500)))
+    for broken in (
+        whole[:40],
+        whole[:60] + bytes(40) + whole[100:],
+        b"text,label\n",
+        whole[:10] + b"\xff" * 60,
+    ):
+        (tmp_path / "d.csv.gz").write_bytes(broken)
+        with pytest.raises(FairauditError, match="cannot be read as UTF-8 text"):
+            read_rows(tmp_path / "d.csv.gz")

@@ -132,6 +132,12 @@ def test_another_image_size_is_interpolated(tmp_path: Path) -> None:
             predict(model, data, image_size=25)
 
 
+@pytest.mark.parametrize("size", [0, -4])
+def test_an_image_size_below_one_is_refused(size: int, tmp_path: Path) -> None:
+    with pytest.raises(FairauditError, match="1 pixel or more"):
+        load(models.save_model("vit", tmp_path / "m"), Request("image", image_size=size))
+
+
 def test_an_image_that_does_not_decode_names_its_row(tmp_path: Path) -> None:
     model = models.save_model("vit", tmp_path / "m")
     data = models.save_images(tmp_path / "d", n=2)
