@@ -67,7 +67,8 @@ class FairnessTrainer(Trainer):
         warmup = self.args.get_warmup_steps(num_training_steps)
         if self.lr_scheduler is None and self.args.lr_scheduler_type == SchedulerType.LINEAR and warmup:
             rise = partial(_warmed, warmup=warmup, total=num_training_steps)
-            self.lr_scheduler = LambdaLR(optimizer or self.optimizer, rise)
+            adjusted: Any = optimizer or self.optimizer
+            self.lr_scheduler = LambdaLR(adjusted, rise)
             self._created_lr_scheduler = True
         return super().create_scheduler(num_training_steps, optimizer)
 
