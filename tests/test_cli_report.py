@@ -100,7 +100,10 @@ def test_what_was_found_is_said_with_the_command_that_pins_it(capfd: pytest.Capt
     command = "fairaudit report preds.csv --y-true label --y-pred pred --positive 1 -s sex -s race"
     assert command in " ".join(shown.replace("\\\n", " ").split())
     assert run(["report", "preds.csv", "--json"]) == 0
-    assert "found by name: y_true, y_pred, sensitive, positive; to pin: fairaudit report" in capfd.readouterr().err
+    assert (
+        "found by name: y_true, y_pred, sensitive, positive; to pin: fairaudit report"
+        in capfd.readouterr().err
+    )
 
 
 FRAME = binary().assign(

@@ -247,8 +247,9 @@ def test_an_adapter_is_not_adapted_again(tmp_path: Path) -> None:
         mitigate(tmp_path / "out/adapter", tmp_path / "d", out=tmp_path / "again")
 
 
+@pytest.mark.parametrize("place", ["adapter", "merged"])
 def test_the_audit_of_an_artefact_that_differs_is_not_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from fairaudit_mitigate import mitigation
 
@@ -256,12 +257,16 @@ def test_the_audit_of_an_artefact_that_differs_is_not_written(
 
     def other_head(source: Any, *args: Any, **kwargs: Any) -> Any:
         found = inner(source, *args, **kwargs)
-        if str(source).endswith("adapter"):
+        if str(source).endswith(place):
             with torch.no_grad():
-                next(p for n, p in found.model.named_parameters() if "modules_to_save" in n).mul_(1.5)
+                next(
+                    p
+                    for n, p in found.model.named_parameters()
+                    if ".weight" in n and "classifier" in n and "original" not in n
+                ).mul_(1.5)
         return found
 
     monkeypatch.setattr(mitigation, "load", other_head)
-    with pytest.raises(FairauditError, match="does not reproduce"):
-        run("vit", tmp_path, epochs=1)
+    with pytest.raises(FairauditError, match=f"saved {place} does not reproduce"):
+        run("vit", tmp_path, epochs=1, merge=True)
     assert not (tmp_path / "out").exists()
