@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.labels import join, ordered
 from fairaudit.store import write_text
-from fairaudit_mitigate.artefact import check_same, new_folder, save, save_merged
+from fairaudit_mitigate.artefact import MERGED, check_same, new_folder, save, save_merged
 from fairaudit_mitigate.classifier import Classifier, Request, load
 from fairaudit_mitigate.data import TEST, TRAIN, Columns, Rows, read_rows, with_validation
 from fairaudit_mitigate.device import AUTO
@@ -158,7 +158,8 @@ def _carry_out(job: Job, folder: Path, voice: Voice) -> tuple[Proof, dict[str, A
     difference = _check(fitted, classifier, reloaded, test, job, place)
     write_predictions(predictions_of(reloaded, test, job.hardware, voice), folder / AFTER)
     if job.merge and job.settings.spec.adapts:
-        save_merged(reloaded, folder)
+        merged = load(save_merged(reloaded, folder), Request(rows.kind), voice.say)
+        _check(fitted, classifier, merged, test, job, folder / MERGED)
     proof = prove(folder / BEFORE, folder / AFTER, tuple(test.sensitive), positive, job.columns.cluster)
     arguments = {**asdict(job), "sensitive": list(test.sensitive)}
     manifest = _plain(build_manifest(arguments, rows, job.model, _results(fitted, difference)))
