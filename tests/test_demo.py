@@ -66,7 +66,8 @@ def test_it_writes_what_mitigate_writes_and_the_audit_of_lora(small: None, tmp_p
 def test_the_page_shows_three_audits_and_fits_80_columns(small: None, tmp_path: Path) -> None:
     done = demo.run(tmp_path / "out", 1)
     said = text.plain(text.lines(demo_page.page(done)))
-    prose = [line for line in said.splitlines() if str(tmp_path) not in line]
+    # a path in a command is never cut, so that the command can be copied
+    prose = [line for line in said.splitlines() if not any(len(word) > 60 for word in line.split())]
     assert max(map(len, prose)) <= 80
     values = [a.estimate("accuracy").value for a in done.audits.values()]
     line = next(line for line in said.splitlines() if line.startswith("  accuracy"))
