@@ -13,6 +13,7 @@ from fairaudit.catalogue import BY_ID, estimates
 from fairaudit.columns import Inputs
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.estimate import Estimate
+from fairaudit.labels import is_number
 from fairaudit.prepare import Naming, naming, views
 from fairaudit.table import tabulate
 from fairaudit.tally import Tally
@@ -212,6 +213,8 @@ def _flags(found: Sequence[Estimate]) -> list[dict[str, Any]]:
     return sorted(flags, key=lambda f: f["by"] == "class")
 
 
+#: An attribute with more numbers than this was probably meant to be binned.
+MANY_NUMBERS = 20
 #: What the rows left out (other than by the split, which every output shows) have to say for themselves.
 _LEFT_OUT = {
     "dropped": "without label or prediction were left out",
@@ -226,6 +229,9 @@ def _warnings(
     out = []
     s = every[0].settings
     for view in every[2:]:
+        if len(view.groups) > MANY_NUMBERS and sum(is_number(g) for g in view.groups) > MANY_NUMBERS:
+            message = f"{view.by} has {len(view.groups)} numeric values; --bins {view.by}=EDGE,… makes groups of them"
+            out.append({"code": "many_numbers", "message": message})
         for group, n in zip(view.groups, view.rows.total(), strict=True):
             if n < s.min_n:
                 out.append({"code": "small_group", "message": f"{view.by}={group} has {int(n)} rows"})

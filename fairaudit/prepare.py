@@ -59,6 +59,12 @@ def naming(tally: Tally) -> Naming:
             f"labels and predictions share no value (labels: {', '.join(truth[:6])}; predictions: "
             f"{', '.join(ordered(guessed)[:6])}); check that both columns use the same names for the classes."
         )
+    scores = [g for g in guessed if is_number(g) and "." in g]
+    if len(scores) > 20 + 2 * len(truth):
+        raise FairauditError(
+            f"{len(guessed)} different predictions for {len(truth)} classes look like scores; "
+            "name that column with --y-score."
+        )
     classes = ordered({*truth, *guessed, *(names[p] for p in probable)})
     if declared is not None and declared not in classes:
         hint = did_you_mean(str(declared), classes)

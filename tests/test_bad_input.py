@@ -92,6 +92,9 @@ FILES: dict[str, tuple[Callable[[Path], str], list[str], list[str]]] = {
         text("label,prob_a,prob_b\na,0.7,0.3\nb,0.7,0.7\n"), [], ["sum to one", "1.4"]),
     "a class without probability": (
         text("label,prob_a,prob_b\na,0.7,0.3\nc,0.5,0.5\n"), [], ["'c'", "a, b"]),
+    "scores named as predictions": (
+        text("label,s\n" + "".join(f"{i % 2},0.{i:03d}\n" for i in range(1, 90))), ["--y-pred", "s"],
+        ["look like scores", "--y-score"]),
     "negative weight": (text("label,pred,w\n1,1,1\n0,0,-2\n"), ["--weights", "w"], ["1e-6 to 1e6", "-2"]),
     "ten thousand groups": (ten_thousand_groups, ["-s", "who"], ["10000 values", "--max-groups 10000"]),
     "split without test rows": (text("label,pred,split\n1,1,train\n0,0,val\n"), [], ["no rows 'test'", "train, val"]),

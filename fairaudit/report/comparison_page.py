@@ -144,9 +144,13 @@ def _told(found: Verdict, limits: Limits) -> list[Block]:
     if found.worse:
         blocks.append(Items(found.worse, "bad"))
     else:
-        blocks.append(Sentence("No group is shown to be worse off (every interval of a fall reaches 0)."))
+        blocks.append(
+            Sentence(
+                "No group is shown to be worse off: no fall is beyond chance among all that were compared (Holm)."
+            )
+        )
     if found.lower:
-        said = f"Lower, but within noise: {listed(found.lower, 4 * limits.notes)}."
+        said = f"Lower, but not beyond chance (each alone may be): {listed(found.lower, 4 * limits.notes)}."
         blocks.append(Sentence(said, "dim"))
     blocks.append(Heading("What came of it"))
     blocks += [Sentence(s, "strong") for s in found.sentences]

@@ -134,7 +134,5 @@ def unseen(a: Audit) -> list[str]:
             parts = [
                 f"{number(e.metric, e.interval.high)} in {e.metric}" for e in seen if e.interval is not None
             ]
-            out.append(
-                f"{by}: a gap of at least this many points could have been seen, and none was: {', '.join(parts)}."
-            )
+            out.append(f"{by}: these rows do not rule out gaps up to this many points: {', '.join(parts)}.")
     return out
