@@ -54,16 +54,16 @@ def naming(tally: Tally) -> Naming:
     guessed = {names[v] for v in raw_pred}
     if not truth:
         raise FairauditError("no row has both a label and a prediction; there is nothing to audit.")
-    if not set(truth) & guessed:
-        raise FairauditError(
-            f"labels and predictions share no value (labels: {', '.join(truth[:6])}; predictions: "
-            f"{', '.join(ordered(guessed)[:6])}); check that both columns use the same names for the classes."
-        )
     scores = [g for g in guessed if is_number(g) and "." in g]
     if len(scores) > 20 + 2 * len(truth):
         raise FairauditError(
             f"{len(guessed)} different predictions for {len(truth)} classes look like scores; "
             "name that column with --y-score."
+        )
+    if not set(truth) & guessed:
+        raise FairauditError(
+            f"labels and predictions share no value (labels: {', '.join(truth[:6])}; predictions: "
+            f"{', '.join(ordered(guessed)[:6])}); check that both columns use the same names for the classes."
         )
     classes = ordered({*truth, *guessed, *(names[p] for p in probable)})
     if declared is not None and declared not in classes:
