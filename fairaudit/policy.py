@@ -1,0 +1,84 @@
+"""A policy as a value: which rules a release must pass, who waived what until when, how it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+#: What a rule may ask for, each with one number. The last three compare with a baseline.
+KINDS = ("min", "max", "max_difference", "min_ratio", "max_increase", "max_decrease", "no_group_worse")
+VERSUS_BASELINE = ("max_increase", "max_decrease", "no_group_worse")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One `[[rule]]`. `by`: each entry is one check: an attribute, attributes joined by `&`, `overall` or `class`.
+
+    `kind`, `limit`: what is asked, one of `KINDS`. `reference`: whom groups are compared with under
+    `max_difference` and `min_ratio`: `highest` (the best-off group, so all pairs), `overall`, `rest`, or one group
+    as `race=White`. `class_`: the class a multi-class rate is about (None: every class). `groups`: only these
+    (`race=Asian`); `exclude_groups`: all but these. `line`: where it stands in the file; `lines`: where its keys do.
+    """
+
+    id: str
+    metric: str
+    by: tuple[str, ...]
+    kind: str
+    limit: float
+    reference: str = "highest"
+    class_: str | None = None
+    groups: tuple[str, ...] = ()
+    exclude_groups: tuple[str, ...] = ()
+    missing_baseline: str = "inconclusive"
+    severity: str = "error"
+    because: str = ""
+    line: int = 0
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def versus_baseline(self) -> bool:
+        """Whether the rule compares with a baseline."""
+        return self.kind in VERSUS_BASELINE
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """One `[[waiver]]`: a rule (for one group, or whole) that does not count until a day, and who answers for it."""
+
+    rule: str
+    group: str | None
+    owner: str
+    reason: str
+    until: date
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A policy file. `name`: how it was called; `data`: input flags by name (`Inputs`' fields, as keywords).
+
+    `alpha`: one-sided, per rule; `family`: `rule`, or `policy` when the fail side is spread over all rules.
+    `on_inconclusive`: `block` or `warn`. `suppress_below`: counts from 1 to this less one are hidden (0: none).
+    `exclude_groups`: groups that no rule judges. `sha256`: of the text of the file.
+    """
+
+    name: str
+    rules: tuple[Rule, ...]
+    waivers: tuple[Waiver, ...] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+    alpha: float = 0.05
+    min_events: int = 10
+    seed: int = 0
+    family: str = "rule"
+    on_inconclusive: str = "block"
+    suppress_below: int = 0
+    exclude_groups: tuple[str, ...] = ()
+    sha256: str = ""
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def waiver(self, rule: str, by: str, group: str | None) -> Waiver | None:
+        """The waiver of a group under a rule (`by` and `group` as in the verdict), or of the whole rule."""
+        names = (None,) if group is None else (None, f"{by}={group}")
+        return next((w for w in self.waivers if w.rule == rule and w.group in names), None)
