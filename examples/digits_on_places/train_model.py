@@ -6,7 +6,7 @@ of it on one draw of the aligned training split, without any penalty: that is ho
 
     python examples/digits_on_places/train_model.py --out my_model
 
-About 20 minutes on one core. The same call on the same machine gives the same file; elsewhere the order of
+About 10 minutes on one core. The same call on the same machine gives the same file; elsewhere the order of
 floating-point sums may differ in the last bits. The shipped file was made by this script with its defaults.
 """
 
@@ -139,7 +139,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the model")
-    parser.add_argument("--steps", type=int, default=4500, help="steps of stage 1")
+    parser.add_argument("--steps", type=int, default=3000, help="steps of stage 1")
     parser.add_argument("--epochs", type=int, default=6, help="epochs of stage 2")
     parser.add_argument("--digits", type=Path, help="start stage 2 from this result of stage 1")
     given = parser.parse_args()
