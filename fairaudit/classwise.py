@@ -126,13 +126,17 @@ def recall(view: View, metric: str) -> Iterator[Estimate]:
 def precision(view: View, metric: str) -> Iterator[Estimate]:
     """Precision of each class over all rows."""
     where: list[Place] = [{"class_": c} for c in view.classes]
-    found = family(view, lambda c: (c.correct[..., 0, :], c.predicted[..., 0, :]))
-    yield from each(view, metric, found, where, "no rows predicted as this class")
+    yield from each(view, metric, precision_family(view), where, "no rows predicted as this class")
 
 
 def recall_family(view: View) -> Family:
     """Recall of each class over all rows (a view of one group)."""
     return family(view, lambda c: (c.correct[..., 0, :], c.support[..., 0, :]))
+
+
+def precision_family(view: View) -> Family:
+    """Precision of each class over all rows (a view of one group)."""
+    return family(view, lambda c: (c.correct[..., 0, :], c.predicted[..., 0, :]))
 
 
 def macro_families(view: View) -> tuple[Family, Family]:

@@ -70,6 +70,7 @@ class Inputs:
     `split`: a value of the split column, `column=value`, or `all`; None means `test` where there is one.
     `bins`: attribute -> increasing edges. `agreement`: class -> group, for `sensitive_accuracy`.
     `na`: texts that mean missing in sensitive columns. `max_groups`: refuse attributes with more values.
+    `sets`: exactly these attributes and intersections, instead of those that `sensitive` and `cross` give.
     """
 
     y_true: str | None = None
@@ -93,6 +94,7 @@ class Inputs:
     na: tuple[str, ...] = ()
     missing_labels: str = "error"
     max_groups: int = 1000
+    sets: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse values that no data could make right."""

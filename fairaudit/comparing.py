@@ -155,7 +155,7 @@ def compare(
     gaps, minima and scores as if the two were independent: wider when both models err on the same rows, as they
     mostly do, but not when a gap changes sides. Raises FairauditError where the two cannot be compared.
     """
-    audits = [_as_audit(x) for x in (before, after)]
+    audits = [as_audit(x) for x in (before, after)]
     settings = Settings(level, min_events, min_n, seed)
     sensitive = inputs.pop("sensitive", ())
     _, given = resolved(before, sensitive, inputs)
@@ -172,7 +172,8 @@ def compare(
     return _paired(pair(before, after, given), settings)
 
 
-def _as_audit(x: Any) -> Audit | None:
+def as_audit(x: Any) -> Audit | None:
+    """The audit that is given, as a value or as the path of `audit.json`; None for anything else."""
     if isinstance(x, Audit):
         return x
     if isinstance(x, str | Path) and str(x).endswith(".json") and Path(x).is_file():

@@ -170,7 +170,8 @@ class _Contrast:
         df = np.minimum(mine.df, rest.df)
         z = intervals.criticals((1 - level) / (2 * max(tests, 1)), df if df.ndim else inf)
         corr = 0.0 if self.shares.corr is None else self.shares.corr[index, index + self.size]
-        first, second = mine.bounded(z, many=tests > 1), rest.bounded(z, many=tests > 1)
+        share = intervals.jeffreys if tests > 1 else intervals.wilson
+        first, second = mine.bounded(z, share), rest.bounded(z, share)
         return intervals.difference(first, second, corr)
 
 

@@ -129,3 +129,13 @@ def join_groups(groups: Iterable[str]) -> str:
     """Groups joined as in `Asian & F`; a single group is left as it is."""
     parts = list(groups)
     return parts[0] if len(parts) == 1 else " & ".join(escape(p) for p in parts)
+
+
+def split_groups(group: str) -> tuple[str, ...]:
+    r"""The groups of a joined name: the inverse of `join_groups` for two groups or more.
+
+    >>> split_groups("Asian & F"), split_groups(r"a\& b & c")
+    (('Asian', 'F'), ('a& b', 'c'))
+    """
+    # inside a name every `&` has a backslash before it, so ` & ` only stands between names
+    return tuple(split_by(part)[0] for part in group.split(" & "))

@@ -59,6 +59,16 @@ def pair(before: Any, after: Any, inputs: Inputs) -> Pair:
         return Pair(tally_before, tally_after, joint, rows)
 
 
+def pairable(before: Any, after: Any, inputs: Inputs) -> bool:
+    """Whether the rows of two sets can be matched: an id is named, or both have a column `id`."""
+    if inputs.id is not None:
+        return True
+    with duckdb.connect() as con:
+        return all(
+            "id" in opened(d, inputs, con, v).columns for d, v in ((before, "before"), (after, "after"))
+        )
+
+
 def _key(sides: list[Source], asked: str | None) -> str:
     if asked is None:
         if all("id" in s.columns for s in sides):
@@ -167,7 +177,7 @@ def _joint(
             measures[name] = [int(rows[i][high]) * FIXED + int(rows[i][high + 1]) for i in kept]
     whole = cube_of(axes, columns, measures)
     rest = axes[len(roles.sensitive) :]
-    sets = attribute_sets(roles.sensitive, inputs.cross)
+    sets = attribute_sets(roles.sensitive, inputs)
     return Tally({a: whole.keep((*a, *rest)) for a in sets}, {}, tally.description)
 
 

@@ -77,8 +77,3 @@ class Policy:
     exclude_groups: tuple[str, ...] = ()
     sha256: str = ""
     lines: Mapping[str, int] = field(default_factory=dict)
-
-    def waiver(self, rule: str, by: str, group: str | None) -> Waiver | None:
-        """The waiver of a group under a rule (`by` and `group` as in the verdict), or of the whole rule."""
-        names = (None,) if group is None else (None, f"{by}={group}")
-        return next((w for w in self.waivers if w.rule == rule and w.group in names), None)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit.intervals import Bounded, Shares, critical, criticals, difference, ratio
+from fairaudit.intervals import Bounded, Shares, critical, criticals, difference, jeffreys, ratio
 
 Array = np.ndarray[Any, Any]
 #: Above this many members, all pairs are not formed: gaps come from the members' own simultaneous bounds.
@@ -45,7 +45,7 @@ def family(shares: Shares, level: float, tests: int | None = None) -> Bounded:
         z = max(one, float(np.quantile(np.abs(shares.draws).max(axis=1), level)))
     else:
         z = criticals(alpha / (2 * max(tests or len(shares.value), 1)), shares.df)
-    return shares.bounded(z, many=True)
+    return shares.bounded(z, jeffreys)
 
 
 def smallest(bounded: Bounded) -> tuple[float, float]:

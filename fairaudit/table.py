@@ -59,7 +59,7 @@ def scan(source: Source, roles: Roles, inputs: Inputs) -> tuple[Tally, Query]:
     """Count the rows of the asked split, in one query."""
     with speaking(source):
         source = selected(source, roles)
-        query = build(source, roles, inputs, attribute_sets(roles.sensitive, inputs.cross))
+        query = build(source, roles, inputs, attribute_sets(roles.sensitive, inputs))
         rows = source.con.execute(query.sql).fetchall()
     return _tally(query, rows, roles, inputs, source), query
 
@@ -77,9 +77,14 @@ def speaking(source: Source) -> Iterator[None]:
         raise
 
 
-def attribute_sets(sensitive: Sequence[str], cross: int) -> tuple[tuple[str, ...], ...]:
-    """Each attribute alone, then every intersection of 2 … `cross` of them; `((),)` where there is none."""
-    sets = [c for size in range(1, cross + 1) for c in combinations(sensitive, size)]
+def attribute_sets(sensitive: Sequence[str], inputs: Inputs) -> tuple[tuple[str, ...], ...]:
+    """Each attribute alone, then every intersection of 2 … `cross` of them; `((),)` where there is none.
+
+    `inputs.sets` overrules both.
+    """
+    if inputs.sets:
+        return inputs.sets
+    sets = [c for size in range(1, inputs.cross + 1) for c in combinations(sensitive, size)]
     return tuple(sets) or ((),)
 
 

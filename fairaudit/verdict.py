@@ -21,6 +21,7 @@ class Stratum:
 
     `group`: its name (`Asian`, `Asian & F`), None over all rows; `class_`: the class it is about, if any.
     `value`: the number the limit is about. `rate`: the group's own rate where `value` compares it with `against`.
+    `of`: the rate it is about, where a check judges several (equalized odds).
     `n`: rows in the denominator (`baseline_n` in the baseline's). `fail_bound`: simultaneous one-sided bound, a
     fail where it lies beyond the limit; `pass_bound`: own one-sided bound, a pass where it lies inside.
     `rows_needed`: about how many more rows of the group would decide. `waived`: the day until which it does not
@@ -38,6 +39,7 @@ class Stratum:
     baseline: float | None = None
     baseline_n: int | None = None
     against: str | None = None
+    of: str | None = None
     fail_bound: float | None = None
     pass_bound: float | None = None
     reason: str | None = None
@@ -106,7 +108,7 @@ class Verdict:
     @property
     def blocks(self) -> bool:
         """Whether an inconclusive verdict stops a release (`on_inconclusive = "block"`)."""
-        return self.stats["on_inconclusive"] == "block"
+        return bool(self.stats["on_inconclusive"] == "block")
 
     @property
     def exit_code(self) -> int:

@@ -26,8 +26,8 @@ def test_counts_of_every_attribute_from_one_scan() -> None:
 
 
 def test_attribute_sets() -> None:
-    assert attribute_sets(("a", "b", "c"), 2) == (("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"))
-    assert attribute_sets((), 1) == ((),)
+    assert attribute_sets(("a", "b", "c"), Inputs(cross=2)) == (("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"))
+    assert attribute_sets((), Inputs()) == ((),)
 
 
 def test_missing_groups_are_a_group_and_tokens_join_them() -> None:

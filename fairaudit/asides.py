@@ -1,0 +1,73 @@
+"""What a verdict says beside its checks: warnings, and what is withheld so that nobody is exposed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fairaudit.labels import split_by
+from fairaudit.policy import Policy, Rule, Waiver
+from fairaudit.strata import names
+from fairaudit.verdict import PASS, Check, Verdict
+from fairaudit.view import View
+
+Warnings = Iterator[dict[str, str]]
+
+
+def skipped(rule: Rule, baseline: object) -> bool:
+    """Whether a rule is passed over because there is no baseline, as it asks."""
+    return rule.versus_baseline and baseline is None and rule.missing_baseline == "skip"
+
+
+def warnings(policy: Policy, checks: Sequence[Check], baseline: Mapping[str, Any] | None) -> Warnings:
+    """What a reader of the verdict must know, each with a code. `baseline`: what it is, or None."""
+    if not any(c.counts for c in checks):
+        message = "no check counts: every rule is waived, skipped or of severity warn"
+        yield {"code": "nothing_counts", "message": message}
+    for rule in policy.rules:
+        if skipped(rule, baseline):
+            yield {"code": "skipped", "message": f"rule '{rule.id}' was skipped: there is no baseline"}
+    for waiver in policy.waivers:
+        yield from _idle(waiver, [c for c in checks if c.id == waiver.rule])
+    if baseline is None:
+        return
+    if not any(r.versus_baseline for r in policy.rules):
+        yield {"code": "unused_baseline", "message": "a baseline is given, but no rule compares with it"}
+    matched, rows = baseline.get("matched"), baseline.get("rows")
+    if matched is not None and matched != rows:
+        message = f"{matched} of the baseline's {rows} rows have a partner by id; only these are compared"
+        yield {"code": "unmatched", "message": message}
+
+
+def _idle(waiver: Waiver, checks: Sequence[Check]) -> Warnings:
+    """A waiver that waives nothing today."""
+    mine = [s for c in checks for s in c.strata if s.waived]
+    who = waiver.group or "the whole rule"
+    if checks and waiver.group is not None and not mine:
+        message = f"the waiver of {who} under '{waiver.rule}' is about a group that is not in the data"
+        yield {"code": "idle_waiver", "message": message}
+    elif mine and all(s.verdict == PASS for s in mine):
+        message = f"the waiver of {who} under '{waiver.rule}' is not needed today: it passes"
+        yield {"code": "idle_waiver", "message": message}
+
+
+def suppressed(verdict: Verdict, views: Mapping[str, View], below: int) -> Verdict:
+    """The verdict without the numbers of groups whose counts are too small to be shown, or would reveal one."""
+    from fairaudit.suppression import hidden, redacted
+
+    shown = {c.by for c in verdict.checks}
+    every = [v for v in views.values() if v.kind == "attribute" and v.by in shown]
+    keys = {(v.by, g): (split_by(v.by), _parts(v.by, g)) for v in every for g in v.groups}
+    counts: dict[tuple[str, ...], dict[tuple[str, ...], Any]] = {}
+    for view in every:
+        table = view.labels.dense("count", ("group", "y_true", "y_pred"))
+        mine = counts.setdefault(split_by(view.by), {})
+        for k, group in enumerate(view.groups):
+            mine[_parts(view.by, group)] = table[k].ravel()
+    hide = hidden(counts, below)
+    return redacted(verdict, frozenset(name for name, key in keys.items() if key in hide))
+
+
+def _parts(by: str, group: str) -> tuple[str, ...]:
+    own = dict(names(by, group))
+    return tuple(own[a] for a in split_by(by))

@@ -1,0 +1,171 @@
+"""What a release is compared with: another model's predictions (row by row where it can be), or a saved audit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from fairaudit.auditing import Audit
+from fairaudit.columns import Inputs
+from fairaudit.comparing import as_audit
+from fairaudit.errors import FairauditError
+from fairaudit.estimate import Estimate
+from fairaudit.intervals import Shares, wilson
+from fairaudit.pairing import correlation, joint_views, pair, pairable
+from fairaudit.prepare import Naming, naming, views
+from fairaudit.rates import RATES
+from fairaudit.strata import Members, of_metric
+from fairaudit.table import tabulate
+from fairaudit.view import Settings, View
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Baseline:
+    """The numbers before, and how they hang together with those after.
+
+    `before`, `after`: view name -> view of each model (`after` on the matched rows; empty when it is all rows).
+    `joint`: view name -> joint table, where rows are paired. `audit`: instead of rows. `about`: for the verdict.
+    """
+
+    before: Mapping[str, View]
+    after: Mapping[str, View]
+    joint: Mapping[str, View]
+    audit: Audit | None
+    about: Mapping[str, Any]
+
+    def members(self, view: View, metric: str, class_: str | None, like: Members) -> Members:
+        """The members of a metric before, in the order of `like`; a stratum that was not there is not evaluable."""
+        if self.audit is not None:
+            found = _of_audit(self.audit, view, metric)
+        elif view.by in self.before:
+            found = of_metric(self.before[view.by], metric, class_)
+        else:
+            raise FairauditError(
+                f"the baseline has no '{view.by}'; audit or tabulate it with the same columns."
+            )
+        return _aligned(found, like.places)
+
+    def correlations(self, view: View, metric: str, members: Members) -> list[float] | None:
+        """The correlation of each stratum's errors before and after; None where rows are not paired."""
+        if not self.joint:
+            return None
+        joint = self.joint[view.by]
+        return [correlation(joint, metric, g, c) or 0.0 for g, c in members.places]
+
+
+def load(given: Any, data: Any, inputs: Inputs, names: Naming, settings: Settings) -> Baseline:
+    """The baseline of a gate. Raises FairauditError where it cannot be compared with the data."""
+    audit = as_audit(given)
+    if audit is not None:
+        if audit.classes != names.classes or audit.positive != names.positive:
+            raise FairauditError(
+                f"the baseline audit is about classes {', '.join(audit.classes)} (positive {audit.positive}), the data "
+                f"about {', '.join(names.classes)} (positive {names.positive}); audit the baseline anew."
+            )
+        about = {
+            "kind": "audit",
+            "paired": False,
+            "rows": audit.data["rows"],
+            "content_sha256": audit.content_sha256,
+        }
+        return Baseline({}, {}, {}, audit, about)
+    if pairable(given, data, inputs):
+        found = pair(given, data, inputs)
+        known = naming(found.joint)
+        before, after = ({v.by: v for v in views(t, known, settings)} for t in (found.before, found.after))
+        about = {
+            "kind": "predictions",
+            "paired": True,
+            "rows": found.rows["before"],
+            "matched": found.rows["matched"],
+        }
+        return Baseline(before, after, joint_views(found.joint, known, settings), None, about)
+    tally = tabulate(given, inputs)
+    known = naming(tally)
+    if known.positive != names.positive:
+        raise FairauditError(
+            f"the positive class is {names.positive} in the data and {known.positive} in the baseline; name it "
+            "with --positive."
+        )
+    old = {v.by: v for v in views(tally, known, settings)}
+    return Baseline(old, {}, {}, None, {"kind": "predictions", "paired": False, "rows": tally.rows})
+
+
+def _aligned(found: Members, places: Sequence[tuple[str | None, str | None]]) -> Members:
+    at = {p: k for k, p in enumerate(found.places)}
+    index = np.array([at.get(p, -1) for p in places], dtype=int)
+    out = found.take(np.maximum(index, 0))
+    there = index >= 0
+    blank = np.where(there, 1.0, np.nan)
+    return replace(
+        out, value=out.value * blank, rows=np.where(there, out.rows, 0), evaluable=out.evaluable & there,
+        reasons=tuple(r if ok else "no such group" for r, ok in zip(out.reasons, there, strict=True)),
+    )  # fmt: skip
+
+
+def _of_audit(audit: Audit, view: View, metric: str) -> Members:
+    """Members from a saved audit: rates with the effective size that their interval shows, the rest by scaling."""
+    found = [e for e in audit.estimates if e.metric == metric and e.by == view.by]
+    if not found:
+        raise FairauditError(
+            f"the baseline audit has no {metric} by '{view.by}'; audit the baseline with the same options."
+        )
+    least = max(audit.settings.min_events, view.settings.min_events)
+    value = np.array([np.nan if e.value is None else e.value for e in found])
+    rows = np.array([float(e.n) for e in found])
+    usable = np.array([e.interval is not None and e.status == "ok" and e.n >= least for e in found])
+    reasons = tuple(
+        None if ok else (e.reason or f"{e.n} rows, fewer than {least}")
+        for e, ok in zip(found, usable, strict=True)
+    )
+    numbers = [np.array([np.nan if x is None else x for x in (getattr(e, k) for e in found)], float)
+               for k in ("numerator", "denominator")]  # fmt: skip
+    shares = (
+        Shares(value, np.array([_size(e) for e in found]))
+        if metric in (*RATES, "recall", "precision")
+        else None
+    )
+    joint = view.kind != "overall" and found[0].group is None and found[0].class_ is None
+    places = tuple((e.group, e.class_) for e in found)
+    return Members(
+        places, value, rows, rows, numbers[0], numbers[1], usable, reasons, shares, _scaled(found), joint
+    )
+
+
+def _z(level: float) -> float:
+    from statistics import NormalDist
+
+    return NormalDist().inv_cdf((1 + level) / 2)
+
+
+def _size(e: Estimate) -> float:
+    """The effective rows behind a rate, from its Wilson interval: the only size that gives this width."""
+    if e.interval is None or e.value is None:
+        return 0.0
+    z, width = _z(e.interval.level), e.interval.high - e.interval.low
+    low, high = 1e-6, 1e15
+    for _ in range(100):
+        middle = (low * high) ** 0.5
+        ends = wilson(np.array(e.value), np.array(middle), z)
+        low, high = (middle, high) if float(ends[1] - ends[0]) > width else (low, middle)
+    return high
+
+
+def _scaled(found: Sequence[Estimate]) -> Any:
+    """z -> bounds: each side of the saved interval, stretched by z over the z it was made with."""
+    value = np.array([np.nan if e.value is None else e.value for e in found])
+    ends = [
+        np.array([np.nan if e.interval is None else getattr(e.interval, k) for e in found])
+        for k in ("low", "high")
+    ]
+    made = np.array([1.0 if e.interval is None else _z(e.interval.level) for e in found])
+
+    def at(z: float) -> tuple[Array, Array]:
+        return value - (value - ends[0]) * z / made, value + (ends[1] - value) * z / made
+
+    return at

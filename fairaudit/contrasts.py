@@ -1,0 +1,194 @@
+"""What a limit is held against: single numbers, differences, ratios and changes of strata, with their bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from fairaudit.intervals import critical, criticals, difference, ratio
+from fairaudit.simultaneous import tukey
+from fairaudit.strata import Members
+
+Array = np.ndarray[Any, Any]
+Ends = tuple[Array, Array]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contrasts:
+    """Numbers held against one limit, all (n,).
+
+    `stratum`: which stratum each speaks for; `against`: the stratum it is compared with, −1 for none. `usable`: both
+    sides are evaluable. `bounds(z, growth)`: (low, high) at one-sided critical values, as if each stratum had
+    `growth` times its rows. `df`: of the bounds. `pairs_of`: how many independent strata all pairs are formed of
+    (0: not all pairs), for Tukey's range instead of Bonferroni. `joint`: the bounds are simultaneous already.
+    `reasons`: of each stratum, why the other side is not usable.
+    """
+
+    stratum: Array
+    against: Array
+    value: Array
+    usable: Array
+    bounds: Callable[[Array | float, Array | float], Ends]
+    df: Array | float = inf
+    pairs_of: int = 0
+    joint: bool = False
+    reasons: tuple[str | None, ...] = ()
+
+    def critical(self, tail: float, used: Array) -> Array | float:
+        """The value(s) at which all the used bounds hold together with error `tail`: one-sided, single-step."""
+        if self.joint:
+            return critical(tail / 2)
+        z = self._each(tail / max(int(used.sum()), 1))
+        if self.pairs_of > 1 and not isinstance(z, np.ndarray):
+            # the largest of all ordered differences is the range, so Tukey's quantile at 1 − tail is one-sided here
+            return max(critical(tail), min(z, tukey(self.pairs_of, round(1 - tail, 12))))
+        return z
+
+    def own(self, tail: float) -> Array | float:
+        """The value(s) for each bound by itself."""
+        return critical(tail / 2) if self.joint else self._each(tail)
+
+    def _each(self, tail: float) -> Array | float:
+        return criticals(tail, self.df) if isinstance(self.df, np.ndarray) else critical(tail, self.df)
+
+
+def single(members: Members) -> Contrasts:
+    """Each stratum by itself."""
+    every = np.arange(len(members.value))
+
+    def bounds(z: Array | float, growth: Array | float) -> Ends:
+        found = members.bounds(every, z, growth)
+        return found.low, found.high
+
+    return Contrasts(every, np.full(len(every), -1), members.value, members.evaluable, bounds, members.df,
+                     joint=members.joint)  # fmt: skip
+
+
+def _paired_df(members: Members, i: Array, j: Array) -> Array | float:
+    return np.minimum(members.df[i], members.df[j]) if isinstance(members.df, np.ndarray) else members.df
+
+
+def _correlation(members: Members, i: Array, j: Array) -> Array | float:
+    shares = members.shares
+    return 0.0 if shares is None or shares.corr is None else shares.corr[i, j]
+
+
+def all_pairs(members: Members, quotient: bool, lower_is_better: bool) -> Contrasts:
+    """Every stratum against every other of the same class, in both directions, each laid to the worse-off stratum.
+
+    Differences better − worse, or quotients lower / higher: of all pairs their extreme is max − min, or min / max.
+    """
+    # cells are compared within their class; strata that are classes with each other
+    classes = np.array([c if g is not None and c is not None else "" for g, c in members.places])
+    worse, other = np.nonzero((classes[:, None] == classes[None, :]) & ~np.eye(len(classes), dtype=bool))
+    # a quotient is low / high: the worse-off is above the line where higher is better, below it otherwise
+    first, second = (worse, other) if quotient != lower_is_better else (other, worse)
+    independent = members.shares is None or members.shares.corr is None
+    one_class = len(set(classes.tolist())) == 1
+    size = int(members.evaluable.sum()) if independent and one_class and not members.joint else 0
+    return _between(members, first, second, worse, other, quotient, size)
+
+
+def to_group(members: Members, reference: int | Array, quotient: bool, lower_is_better: bool) -> Contrasts:
+    """Every stratum against one; absolute differences (both signs), or quotients that are low for the worse-off."""
+    every = np.arange(len(members.value))
+    at = np.broadcast_to(reference, every.shape)
+    stratum, other = every[every != at], at[every != at]
+    if not quotient:
+        stratum, other = np.concatenate([stratum, stratum]), np.concatenate([other, other])
+        half = len(stratum) // 2
+        first = np.concatenate([stratum[:half], other[half:]])
+        second = np.concatenate([other[:half], stratum[half:]])
+        return _between(members, first, second, stratum, other, False)
+    first, second = (other, stratum) if lower_is_better else (stratum, other)
+    return _between(members, first, second, stratum, other, True)
+
+
+def _between(
+    members: Members, i: Array, j: Array, stratum: Array, other: Array, quotient: bool, pairs_of: int = 0
+) -> Contrasts:
+    """v_i − v_j or v_i / v_j."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = members.value[i] / members.value[j] if quotient else members.value[i] - members.value[j]
+    corr = _correlation(members, i, j)
+
+    def bounds(z: Array | float, growth: Array | float) -> Ends:
+        first, second = members.bounds(i, z, growth), members.bounds(j, z, growth)
+        return ratio(first, second) if quotient else difference(first, second, corr)
+
+    usable = members.evaluable[i] & members.evaluable[j]
+    df = _paired_df(members, i, j)
+    return Contrasts(stratum, other, value, usable, bounds, df, pairs_of)
+
+
+def to_rest(whole: Members, quotient: bool, lower_is_better: bool, of_all: bool) -> Contrasts:
+    """Every stratum against all the other groups (`strata.contrast`: the second half of `whole`), or against all rows.
+
+    All rows contain the group: p_g − p = (1 − π)(p_g − p_rest), and p_g / p = r / (π r + 1 − π) with r = p_g / p_rest
+    and π the group's share of the denominators; both are monotone, so bounds go through.
+    """
+    size = len(whole.value) // 2
+    mine = np.arange(size)
+    share = whole.denominator[:size] / (whole.denominator[:size] + whole.denominator[size:])
+    found = _with_rest(whole, mine, mine + size, quotient, lower_is_better)
+    if not of_all:
+        return found
+    pi = share[found.stratum]
+
+    def through(r: Array) -> Array:
+        if not quotient:
+            out = (1 - pi) * r
+        elif lower_is_better:  # r = p_rest / p_g, and p / p_g = π + (1 − π) r
+            out = pi + (1 - pi) * r
+        else:
+            with np.errstate(invalid="ignore", divide="ignore"):
+                out = np.where(np.isinf(r), 1 / pi, r / (pi * r + 1 - pi))
+        return np.asarray(out)
+
+    def bounds(z: Array | float, growth: Array | float) -> Ends:
+        low, high = found.bounds(z, growth)
+        return through(low), through(high)
+
+    return Contrasts(found.stratum, found.against, through(found.value), found.usable, bounds, found.df)
+
+
+def _with_rest(whole: Members, mine: Array, rest: Array, quotient: bool, lower_is_better: bool) -> Contrasts:
+    if quotient:
+        i, j = (rest, mine) if lower_is_better else (mine, rest)
+        stratum = mine
+    else:
+        i, j, stratum = (
+            np.concatenate([mine, rest]),
+            np.concatenate([rest, mine]),
+            np.concatenate([mine, mine]),
+        )
+    found = _between(whole, i, j, stratum, np.full(len(stratum), -1), quotient)
+
+    def bounds(z: Array | float, growth: Array | float) -> Ends:
+        # the rest does not grow with the group alone
+        both = np.concatenate([growth, np.ones(len(mine))]) if isinstance(growth, np.ndarray) else growth
+        return found.bounds(z, both)
+
+    return Contrasts(stratum, found.against, found.value, found.usable, bounds, found.df)
+
+
+def change(before: Members, after: Members, corr: Sequence[float] | None, decrease: bool) -> Contrasts:
+    """after − before of each stratum (before − after for a decrease); `corr`: of their errors on the same rows."""
+    every = np.arange(len(after.value))
+    rho: Array | float = 0.0 if corr is None else np.asarray(corr, float)
+    value = before.value - after.value if decrease else after.value - before.value
+
+    def bounds(z: Array | float, growth: Array | float) -> Ends:
+        old = before.bounds(every, z, growth if corr is not None else 1.0)
+        new = after.bounds(every, z, growth)
+        return difference(old, new, rho) if decrease else difference(new, old, rho)
+
+    df = np.minimum(before.df, after.df)
+    usable = before.evaluable & after.evaluable
+    reasons = tuple(None if r is None else f"in the baseline: {r}" for r in before.reasons)
+    return Contrasts(every, np.full(len(every), -1), value, usable, bounds,
+                     df if df.ndim else float(df), joint=after.joint, reasons=reasons)  # fmt: skip

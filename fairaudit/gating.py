@@ -1,0 +1,194 @@
+"""The gate: predictions and a policy in, a verdict out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from fairaudit.asides import skipped, suppressed, warnings
+from fairaudit.baseline import Baseline, load
+from fairaudit.checks import located, parts
+from fairaudit.columns import Inputs
+from fairaudit.errors import FairauditError, did_you_mean
+from fairaudit.judging import judge
+from fairaudit.labels import split_by
+from fairaudit.policy import Policy, Rule, Waiver
+from fairaudit.prepare import Naming, naming, views
+from fairaudit.strata import Names, names, names_of
+from fairaudit.table import tabulate
+from fairaudit.tally import Tally
+from fairaudit.verdict import PASS, WAIVED, Check, Stratum, Verdict, worst
+from fairaudit.view import Settings, View
+
+
+def gate(data: Any, policy: Any, *, baseline: Any = None, **inputs: Any) -> Verdict:
+    """Hold predictions against a policy: pass, fail or inconclusive, with the bounds behind every line.
+
+    `data`: a path (or several), or a dataframe. `policy`: a `Policy`, or the path of a policy file. `baseline`: what
+    rules with `vs = "baseline"` compare with: predictions (paired row by row when both have the `id`) or an audit.
+    `inputs`: fields of `Inputs`, in place of those that the policy gives. Raises FairauditError, one sentence, for
+    a policy, data or a combination of the two that has no meaning.
+    """
+    policy = _policy(policy)
+    how = asked_inputs(policy, inputs)
+    tally = tabulate(data, how)
+    settings = Settings(min_events=policy.min_events, seed=policy.seed)
+    known = naming(tally)
+    before = None
+    if baseline is not None:
+        before = load(baseline, data, how, known, settings)
+    return judged(tally, policy, known, settings, before)
+
+
+def _policy(given: Any) -> Policy:
+    if isinstance(given, Policy):
+        return given
+    if isinstance(given, str | Path):
+        from fairaudit.policy_file import read_policy
+
+        return read_policy(given)
+    raise FairauditError(f"a policy is a path or a Policy, not {type(given).__name__}.")
+
+
+def asked_inputs(policy: Policy, given: Mapping[str, Any]) -> Inputs:
+    """How the data is read: as the policy says, except for what is given otherwise; only attributes that rules need."""
+    unknown = sorted(set(given) - set(Inputs.__dataclass_fields__))
+    if unknown:
+        raise FairauditError(
+            f"there is no option '{unknown[0]}'.{did_you_mean(unknown[0], Inputs.__dataclass_fields__)}"
+        )
+    plain = Inputs()
+    other = {
+        f.name: given[f.name]
+        for f in fields(Inputs)
+        if f.name in given and given[f.name] != getattr(plain, f.name)
+    }
+    sets = attribute_sets(policy.rules)
+    needed = tuple(dict.fromkeys(a for s in sets for a in s))
+    merged = {**policy.data, **other}
+    merged["bins"] = {k: v for k, v in merged.get("bins", {}).items() if k in needed}
+    return Inputs(**{**merged, "sensitive": needed, "sets": sets or ((),), "cross": 1})
+
+
+def attribute_sets(rules: Iterable[Rule]) -> tuple[tuple[str, ...], ...]:
+    """The attributes and intersections that rules speak of, each once, in the order in which it is first written."""
+    found: dict[frozenset[str], tuple[str, ...]] = {}
+    for rule in rules:
+        for by in rule.by:
+            if by not in ("overall", "class"):
+                found.setdefault(frozenset(split_by(by)), split_by(by))
+    return tuple(found.values())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Court:
+    """What every check is judged with."""
+
+    policy: Policy
+    views: Mapping[str, View]
+    baseline: Baseline | None
+    spread: int
+
+    def view(self, by: str) -> View:
+        if by in ("overall", "class"):
+            return self.views[by]
+        wanted = frozenset(split_by(by))
+        return next(
+            v for v in self.views.values() if v.kind == "attribute" and frozenset(split_by(v.by)) == wanted
+        )
+
+
+def judged(
+    tally: Tally, policy: Policy, known: Naming, settings: Settings, baseline: Baseline | None = None
+) -> Verdict:
+    """The verdict on a tally: a pure function of counts, policy and baseline."""
+    every = {v.by: v for v in views(tally, known, settings)}
+    whole = [w.rule for w in policy.waivers if w.group is None]
+    counted = [r for r in policy.rules if r.severity == "error" and r.id not in whole]
+    court = _Court(policy, every, baseline, max(len(counted), 1) if policy.family == "policy" else 1)
+    checks = tuple(
+        _check(court, rule, by) for rule in policy.rules for by in rule.by if not skipped(rule, baseline)
+    )
+    counting = [c.verdict for c in checks if c.counts]
+    about = None if baseline is None else baseline.about
+    verdict = Verdict(
+        worst(counting) if counting else PASS, checks, {"name": policy.name, "sha256": policy.sha256},
+        _data(tally, known), about, _stats(policy), tuple(_waiver(w) for w in policy.waivers),
+        tuple(warnings(policy, checks, about)),
+    )  # fmt: skip
+    return suppressed(verdict, every, policy.suppress_below) if policy.suppress_below else verdict
+
+
+def _check(court: _Court, rule: Rule, by: str) -> Check:
+    policy = court.policy
+    mine = [w for w in policy.waivers if w.rule == rule.id]
+    missing = rule.versus_baseline and court.baseline is None
+    try:
+        view = court.view(by)
+        excluded = [names_of(g) for g in (*policy.exclude_groups, *rule.exclude_groups)]
+        strata: list[Stratum] = []
+        if not missing:
+            strata = _strata(court, rule, view, excluded, mine)
+    except FairauditError as error:
+        raise located(error, policy.name, rule.line, rule.id) from error
+    out = tuple(
+        f"{view.by}={g}"
+        for g in view.groups
+        if view.kind == "attribute" and any(n <= names(view.by, g) for n in excluded)
+    )
+    reason = "there is no baseline to compare with (--baseline)" if missing else None
+    open_ = [s.verdict for s in strata if s.waived is None]
+    verdict = worst(open_) if open_ or missing or not strata else WAIVED
+    whole = next((w for w in mine if w.group is None), None)
+    return Check(
+        rule.id, view.by, rule.metric, rule.kind, rule.limit, rule.kind in ("min", "min_ratio"),
+        rule.reference if rule.kind in ("max_difference", "min_ratio") else None,
+        WAIVED if whole else verdict, tuple(strata), rule.severity, rule.because, rule.line,
+        reason, out, whole.until.isoformat() if whole else None,
+    )  # fmt: skip
+
+
+def _strata(
+    court: _Court, rule: Rule, view: View, excluded: Sequence[Names], waivers: Sequence[Waiver]
+) -> list[Stratum]:
+    waived = [None if w.group is None else names_of(w.group) for w in waivers]
+    found = parts(rule, view, excluded, [w for w in waived if w is not None], court.baseline)
+    alpha = court.policy.alpha
+    fail_tail = alpha / len(rule.by) / court.spread / len(found)
+    out = []
+    for part in found:
+        for s in judge(part, fail_tail, alpha):
+            own = names(view.by, s.group) if s.group is not None and view.kind == "attribute" else None
+            until = next(
+                (w.until for w, n in zip(waivers, waived, strict=True) if n is None or n == own), None
+            )
+            out.append(s if until is None else replace(s, waived=until.isoformat()))
+    return out
+
+
+def _data(tally: Tally, known: Naming) -> dict[str, Any]:
+    about = tally.description
+    return {
+        "rows": tally.rows, "left_out": tally.left_out.get("split", 0),
+        **{k: tally.left_out.get(k, 0) for k in ("dropped", "unmatched", "zero_weight")},
+        "columns": about["columns"], "detected": about["detected"], "split": about["split"],
+        "threshold": about["threshold"], "weighted": about["weighted"], "clustered": about["clustered"],
+        "classes": list(known.classes), "positive": known.positive,
+    }  # fmt: skip
+
+
+def _stats(policy: Policy) -> dict[str, Any]:
+    kept = ("alpha", "family", "min_events", "on_inconclusive", "seed", "suppress_below")
+    return {k: getattr(policy, k) for k in kept}
+
+
+def _waiver(w: Waiver) -> dict[str, Any]:
+    return {
+        "rule": w.rule,
+        "group": w.group,
+        "owner": w.owner,
+        "reason": w.reason,
+        "until": w.until.isoformat(),
+    }
