@@ -1,6 +1,6 @@
 """fairaudit: is this model fair enough, how sure are we, can it be repaired, and did the repair work?
 
-`audit` and `compare` are the doors; `tabulate` and `merge` the same in two steps. Nothing heavy is loaded
+`audit`, `compare` and `gate` are the doors; `tabulate` and `merge` the same in two steps. Nothing heavy is loaded
 before it is used.
 """
 
@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from fairaudit.comparing import Comparison, compare
     from fairaudit.errors import FairauditError
     from fairaudit.estimate import Estimate
+    from fairaudit.gating import gate
     from fairaudit.table import tabulate
     from fairaudit.tally import Tally, merge
+    from fairaudit.verdict import Verdict
     from fairaudit.view import Settings
 
 __version__ = "0.1.0"
@@ -25,11 +27,12 @@ _HOME = {
     "Audit": "auditing", "audit": "auditing", "audit_tally": "auditing",
     "Comparison": "comparing", "compare": "comparing",
     "Estimate": "estimate", "FairauditError": "errors", "Inputs": "columns", "Settings": "view", "Tally": "tally",
+    "Verdict": "verdict", "gate": "gating",
     "merge": "tally", "tabulate": "table",
 }  # fmt: skip
 __all__ = [
-    "Audit", "Comparison", "Estimate", "FairauditError", "Inputs", "Settings", "Tally", "audit", "audit_tally",
-    "compare", "merge", "tabulate",
+    "Audit", "Comparison", "Estimate", "FairauditError", "Inputs", "Settings", "Tally", "Verdict", "audit",
+    "audit_tally", "compare", "gate", "merge", "tabulate",
 ]  # fmt: skip
 
 

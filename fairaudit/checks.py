@@ -120,7 +120,7 @@ def _part(
     if versus and baseline is not None:
         old = baseline.members(view, rate, rule.class_, members)
     build = _builder(what, rate, view, members, baseline, old)
-    of = rate if len(what.rates) > 1 else None
+    of = rate if rate != rule.metric else None
     return Part(
         members, build, limit, size, judged, _shown(rule, what, view, members, size), of, quotient,
         what.reference == "highest", old,

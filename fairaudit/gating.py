@@ -9,7 +9,7 @@ from typing import Any
 
 from fairaudit.asides import skipped, suppressed, warnings
 from fairaudit.baseline import Baseline, load
-from fairaudit.checks import located, parts
+from fairaudit.checks import asked, located, parts
 from fairaudit.columns import Inputs
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.judging import judge
@@ -142,11 +142,12 @@ def _check(court: _Court, rule: Rule, by: str) -> Check:
     open_ = [s.verdict for s in strata if s.waived is None]
     verdict = worst(open_) if open_ or missing or not strata else WAIVED
     whole = next((w for w in mine if w.group is None), None)
+    what = asked(rule, view)
     return Check(
-        rule.id, view.by, rule.metric, rule.kind, rule.limit, rule.kind in ("min", "min_ratio"),
-        rule.reference if rule.kind in ("max_difference", "min_ratio") else None,
+        rule.id, view.by, rule.metric, rule.kind, rule.limit, what.kind in ("min", "min_ratio"),
+        what.reference or None,
         WAIVED if whole else verdict, tuple(strata), rule.severity, rule.because, rule.line,
-        reason, out, whole.until.isoformat() if whole else None,
+        reason, out, whole.until.isoformat() if whole else None, what.kind,
     )  # fmt: skip
 
 

@@ -59,8 +59,8 @@ class Part:
 
     `size`: the first so many members are the strata (the rest of a contrast follows them). `judged`: (size,) which
     strata count (waived ones do not); `shown`: which the rule is about (others only serve as references).
-    `of`: the rate, where a check judges several. `quotient`: a ratio. `comparison`: with the best-off group, so a
-    ratio ends at 1 and a difference at 0. `baseline`: the same strata before.
+    `of`: the rate, where it is not the metric of the rule. `quotient`: a ratio. `comparison`: with the best-off
+    group, so a ratio ends at 1 and a difference at 0. `baseline`: the same strata before.
     """
 
     members: Members

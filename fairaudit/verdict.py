@@ -21,7 +21,7 @@ class Stratum:
 
     `group`: its name (`Asian`, `Asian & F`), None over all rows; `class_`: the class it is about, if any.
     `value`: the number the limit is about. `rate`: the group's own rate where `value` compares it with `against`.
-    `of`: the rate it is about, where a check judges several (equalized odds).
+    `of`: the rate it is about, where that is not the check's metric (`tpr` or `fpr` of equalized odds).
     `n`: rows in the denominator (`baseline_n` in the baseline's). `fail_bound`: simultaneous one-sided bound, a
     fail where it lies beyond the limit; `pass_bound`: own one-sided bound, a pass where it lies inside.
     `rows_needed`: about how many more rows of the group would decide. `waived`: the day until which it does not
@@ -59,7 +59,9 @@ class Check:
 
     `verdict`: `pass`, `fail`, `inconclusive`, or `waived` when nothing is left to judge. `at_least`: whether the
     limit is a floor (else a ceiling). `line`: of the rule in the policy. `because`: why the rule stands there.
-    `reason`: why the whole check could not be judged. `excluded`: groups the policy leaves out.
+    `reason`: why the whole check could not be judged. `excluded`: groups the policy leaves out. `form`: the kind of
+    number that the strata hold, which is not `kind` where one number over groups is taken apart: a
+    `demographic_parity_difference` of at most L is every pair of groups at most L apart (`max_difference`).
     """
 
     id: str
@@ -77,6 +79,7 @@ class Check:
     reason: str | None = None
     excluded: tuple[str, ...] = ()
     waived: str | None = None
+    form: str = ""
 
     @property
     def counts(self) -> bool:

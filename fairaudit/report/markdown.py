@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 
 from fairaudit.auditing import Audit
 from fairaudit.comparing import Comparison
-from fairaudit.report import audit_page, comparison_page
+from fairaudit.report import audit_page, comparison_page, gate_page
 from fairaudit.report.blocks import DOCUMENT, Block, Cell, Command, Facts, Heading, Items, Table
-from fairaudit.report.text import clean
+from fairaudit.report.words import clean
+from fairaudit.verdict import Verdict
 
+#: GitHub refuses a step summary above 1 MiB, and a step may write other things to it.
+SUMMARY_LIMIT = 900_000
 #: Characters that Markdown or HTML would act on inside a name.
 _ACTIVE = re.compile(r"([\\`*_{}\[\]<>|~#$])")
 _STRESS = {"bad": "**", "good": "", "strong": "**", "dim": "", "": ""}
@@ -28,6 +32,16 @@ def audit(a: Audit, source: str = "", pinned: str = "", saved: str | None = None
 def comparison(c: Comparison, before: str = "before", after: str = "after") -> str:
     """The report of a comparison as Markdown; `before` and `after` name the two sides."""
     return page(comparison_page.page(c, DOCUMENT, before, after))
+
+
+def verdict(v: Verdict, source: str = "") -> str:
+    """The verdict of a gate as Markdown, cut down until it fits a GitHub step summary (1 MiB), the worst kept."""
+    for most in (200, 40, 10, 3, 1):
+        limits = replace(DOCUMENT, groups=most, notes=most, gaps=25 * most, flags=most)
+        text = page(gate_page.page(v, limits, source))
+        if len(text.encode()) <= SUMMARY_LIMIT:
+            break
+    return text
 
 
 def page(blocks: Iterable[Block]) -> str:

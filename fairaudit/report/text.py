@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from fairaudit.auditing import Audit
 from fairaudit.comparing import Comparison
-from fairaudit.report import audit_page, comparison_page
+from fairaudit.report import audit_page, comparison_page, gate_page
 from fairaudit.report.blocks import (
     TERMINAL,
     Block,
@@ -20,6 +20,8 @@ from fairaudit.report.blocks import (
     Items,
     Table,
 )
+from fairaudit.report.words import clean
+from fairaudit.verdict import Verdict
 
 WIDTH = 80
 WIDEST_KEY = 32
@@ -44,6 +46,11 @@ def audit(a: Audit, source: str = "", pinned: str = "", saved: str | None = None
 def comparison(c: Comparison, before: str = "before", after: str = "after") -> str:
     """The report of a comparison; `before` and `after` name the two sides."""
     return plain(lines(comparison_page.page(c, TERMINAL, before, after)))
+
+
+def verdict(v: Verdict, source: str = "") -> str:
+    """The verdict of a gate."""
+    return plain(lines(gate_page.page(v, TERMINAL, source)))
 
 
 def plain(every: Iterable[Line]) -> str:
@@ -197,15 +204,6 @@ def _row(
 def _padded(text: str, size: int, right: bool) -> str:
     space = " " * max(0, size - width(text))
     return space + text if right else text + space
-
-
-def clean(text: str) -> str:
-    r"""Text without control characters: a group's name must not move the cursor or recolour the terminal.
-
-    >>> clean("a\x1b[31m")
-    'a\\x1b[31m'
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def width(text: str) -> int:

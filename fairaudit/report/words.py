@@ -104,3 +104,12 @@ def where_attained(e: Estimate) -> str:
 def stands_by(by: str) -> str:
     """A view's name in a sentence: the classes, or the attribute."""
     return "classes" if by == "class" else by
+
+
+def clean(text: str) -> str:
+    r"""Text without control characters: a group's name must not move the cursor or recolour the terminal.
+
+    >>> clean("a\x1b[31m")
+    'a\\x1b[31m'
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,64 @@
+"""`fairaudit gate`: predictions and a policy in, an exit code out that a release can hang on."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from fairaudit.errors import FairauditError
+from fairaudit_cli import output
+from fairaudit_cli.inputs import reads_predictions
+
+FORMATS = ("json", "md", "text", "junit", "sarif", "github", "gitlab")
+#: What a policy says, and a flag must not.
+_OF_POLICY = {"level": "alpha", "min_events": "min_events", "min_n": "min_events", "seed": "seed"}
+_DEFAULTS = {"level": 0.95, "min_events": 10, "min_n": 30, "seed": 0}
+
+
+@reads_predictions
+def gate(
+    preds: Annotated[
+        list[str],
+        typer.Argument(help="Predictions: CSV, TSV, JSON Lines or Parquet; several files; - for stdin."),
+    ],
+    policy: Annotated[str, typer.Option(metavar="FILE", help="The policy (fairaudit.toml).")],
+    options: dict[str, Any],
+    baseline: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Predictions or an audit (JSON) to compare with.")
+    ] = None,
+    out: output.Output = None,
+    json: output.Json = False,
+) -> int:
+    """Hold predictions against a policy. Exit code 0 pass, 1 fail, 3 inconclusive; a flag overrules [data]."""
+    wanted = output.targets(out, FORMATS)
+    for flag, key in _OF_POLICY.items():
+        if options.pop(flag) != _DEFAULTS[flag]:
+            raise FairauditError(
+                f"--{flag.replace('_', '-')} is not for a gate, whose statistics stand in the policy; "
+                f"set {key} under [stats]."
+            )
+    import fairaudit
+
+    verdict = fairaudit.gate(preds, policy, baseline=baseline, **options)
+    from fairaudit.report import gate_page, github, gitlab, junit, markdown, sarif, text
+    from fairaudit.report.blocks import TERMINAL
+
+    source = preds[0] + (f" and {len(preds) - 1} more" if len(preds) > 1 else "")
+    writers = {
+        "json": verdict.to_json,
+        "md": lambda: markdown.verdict(verdict, source),
+        "text": lambda: text.verdict(verdict, source),
+        "junit": lambda: junit.render(verdict),
+        "sarif": lambda: sarif.render(verdict),
+        "github": lambda: github.render(verdict),
+        "gitlab": lambda: gitlab.render(verdict),
+    }
+    output.write_all(wanted, writers)
+    if json:
+        output.show(verdict.to_json())
+    else:
+        from fairaudit_cli.terminal import print_page
+
+        print_page(gate_page.page(verdict, TERMINAL, source))
+    return verdict.exit_code
