@@ -1,0 +1,165 @@
+"""The sentences of a gate's verdict, word by word."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from verdicts import ASIAN, OPEN, PASSED, RULE, SMALL, WAIVED, WAIVER, WHITE, verdict_of, warn
+
+from fairaudit.report.gate_words import asked, check_sentence, encodable, line, stratum_sentence
+from fairaudit.verdict import Check, Stratum
+
+
+def said(check: Check, **stats: Any) -> str:
+    return check_sentence(check, verdict_of([check], [WAIVER], **stats))
+
+
+def test_a_failing_ratio() -> None:
+    assert said(replace(RULE, strata=(ASIAN, WHITE))) == (
+        "four-fifths by race: fail. race=Asian: selection_rate 12.3 % is 0.62 of race=White; at most 0.74 with "
+        "confidence, the limit is 0.80."
+    )
+
+
+def test_an_inconclusive_group() -> None:
+    assert said(OPEN) == (
+        "four-fifths by race: inconclusive. race=Native American: selection_rate 10.0 % is 0.50 of race=White; 9 rows, "
+        "fewer than 10; about 120 more rows of race=Native American would decide."
+    )
+    assert "about 1 more row of" in said(replace(OPEN, strata=(replace(SMALL, rows_needed=1),)))
+    assert said(OPEN, on_inconclusive="warn").startswith(
+        'four-fifths by race: inconclusive (on_inconclusive = "warn": it does not stop). race='
+    )
+    between = replace(SMALL, reason="the limit lies between the bounds", fail_bound=0.9, pass_bound=0.4)
+    assert "; at least 0.40 and at most 0.90 with confidence, the limit is 0.80; " in said(
+        replace(OPEN, strata=(between,))
+    )
+
+
+def test_passes_warnings_waivers_and_what_is_left_out() -> None:
+    asks = "inside the limit: ratio of selection_rate to that of every other group at least 0.80."
+    assert said(PASSED) == f"four-fifths by race: pass. The only group is {asks}"
+    assert (
+        said(replace(PASSED, strata=(WHITE, WHITE))) == f"four-fifths by race: pass. All 2 groups are {asks}"
+    )
+    assert said(warn(RULE)).startswith(
+        'four-fifths by race: fail (severity = "warn": it does not count). race='
+    )
+    assert said(WAIVED) == (
+        "four-fifths by race: waived until 2027-03-31: 17 rows; collection plan 112 (risk@example.org)."
+    )
+    assert said(replace(PASSED, excluded=("race=Other",))).endswith(" Left out by the policy: race=Other.")
+    assert said(replace(OPEN, strata=(), reason="no baseline was given.")) == (
+        "four-fifths by race: inconclusive. no baseline was given."
+    )
+
+
+def test_the_worst_stratum_is_named_and_the_others_are_counted() -> None:
+    worse = replace(ASIAN, group="Black", value=0.4)
+    assert "race=Black: " in said(replace(RULE, strata=(ASIAN, worse)))
+    assert said(replace(RULE, strata=(ASIAN, worse))).endswith("0.80; 1 other group fails too.")
+    assert said(replace(RULE, strata=(ASIAN, worse, ASIAN))).endswith("; 2 other groups fail too.")
+    ceiling = replace(RULE, kind="max", at_least=False, limit=0.1)
+    assert "race=Asian: " in said(replace(ceiling, strata=(worse, ASIAN)))
+    waived = replace(worse, waived="2027-03-31")
+    assert "race=Asian: " in said(replace(RULE, strata=(waived, ASIAN)))
+
+
+POINTS = {"value": 0.021, "fail_bound": 0.015, "rate": 0.1, "baseline": 0.079}
+
+
+@pytest.mark.parametrize(
+    ("kind", "metric", "at_least", "limit", "numbers", "fact"),
+    [
+        ("min", "tpr", True, 0.7, {"value": 0.5, "fail_bound": 0.61},
+         "race=A: tpr 50.0 %; at most 61.0 % with confidence, the limit is 70.0 %"),
+        ("max", "fpr", False, 0.1, {"value": 0.5, "fail_bound": 0.4},
+         "race=A: fpr 50.0 %; at least 40.0 % with confidence, the limit is 10.0 %"),
+        ("min", "roc_auc", True, 0.7, {"value": 0.5, "fail_bound": 0.61},
+         "race=A: roc_auc 0.500; at most 0.610 with confidence, the limit is 0.700"),
+        ("max_difference", "tpr", False, 0.01, {**POINTS, "against": "B"},
+         "race=A: tpr 10.0 %, 2.1 points from race=B; at least 1.5 points with confidence, the limit is 1.0 points"),
+        ("max_increase", "fnr", False, 0.01, POINTS,
+         "race=A: fnr 10.0 % (7.9 % in the baseline), an increase of 2.1 points; at least 1.5 points with confidence"),
+        ("max_increase", "fnr", False, 0.01, {"value": -0.02, "fail_bound": -0.03},
+         "race=A: fnr, no increase (−2.0 points); at least −3.0 points with confidence, the limit is 1.0 points"),
+        ("max_decrease", "tpr", False, 0.01, POINTS,
+         "race=A: tpr 10.0 % (7.9 % in the baseline), a decrease of 2.1 points; at least 1.5 points with confidence"),
+        ("no_group_worse", "tpr", False, 0.01, {"value": 0.021, "fail_bound": 0.015},
+         "race=A: tpr, worse by 2.1 points; at least 1.5 points with confidence, the limit is 1.0 points"),
+        ("min_ratio", "fnr", True, 0.8, {"value": 0.5, "rate": 0.2, "against": "B"},
+         "race=A: fnr 20.0 %, of which that of race=B is 0.50"),
+    ],
+)  # fmt: skip
+def test_every_kind_has_words(
+    kind: str, metric: str, at_least: bool, limit: float, numbers: dict[str, Any], fact: str
+) -> None:
+    check = Check("r", "race", metric, kind, limit, at_least, "highest", "fail", ())
+    whole = stratum_sentence(check, Stratum("A", "fail", **numbers))
+    assert whole.removesuffix(", the limit is 1.0 points") == fact.removesuffix(", the limit is 1.0 points")
+    assert (" at least " in asked(check)) == at_least
+    assert (" at most " in asked(check)) == (not at_least and kind != "no_group_worse")
+
+
+def test_a_limit_on_a_gap_is_told_pair_by_pair() -> None:
+    check = Check(
+        "r",
+        "race",
+        "demographic_parity_difference",
+        "max",
+        0.1,
+        False,
+        None,
+        "fail",
+        (),
+        form="max_difference",
+    )
+    pair = Stratum("A", "fail", value=0.3, rate=0.2, against="B", of="selection_rate", fail_bound=0.2)
+    assert asked(check) == "demographic_parity_difference at most 10.0 points"
+    assert stratum_sentence(check, pair) == (
+        "race=A: selection_rate 20.0 %, 30.0 points from race=B; at least 20.0 points with confidence, the limit is "
+        "10.0 points"
+    )
+
+
+def test_references_have_names() -> None:
+    check = replace(RULE, kind="max_difference", at_least=False, limit=0.05)
+    for reference, name in (("rest", "the other groups"), ("overall", "all rows")):
+        assert f" points from {name};" in stratum_sentence(replace(check, reference=reference), ASIAN)
+        assert asked(replace(check, reference=reference)) == (
+            f"selection_rate at most 5.0 points from that of {name}"
+        )
+    assert asked(replace(check, reference="race=White")).endswith("from that of race=White")
+
+
+def test_a_number_is_never_rounded_onto_the_limit() -> None:
+    near = replace(ASIAN, value=0.7996, fail_bound=0.79996)
+    assert "is 0.7996 of race=White; at most 0.79996 with" in stratum_sentence(RULE, near).replace(
+        "0.800", ""
+    )
+    assert "is 0.80 of" in stratum_sentence(RULE, replace(near, value=0.8))
+    rate = Check("r", "race", "tpr", "min", 0.7, True, None, "fail", ())
+    assert "tpr 69.97 %;" in stratum_sentence(rate, Stratum("A", "fail", value=0.6997, fail_bound=0.69))
+
+
+def test_places_have_names() -> None:
+    one = replace(RULE, by="overall", kind="min", strata=(Stratum(None, "pass", value=0.9, pass_bound=0.85),))
+    assert stratum_sentence(one, one.strata[0]).startswith("all rows: selection_rate 90.0 %; at least 85.0 %")
+    assert said(replace(one, verdict="pass")).startswith("four-fifths by overall: pass. Inside the limit: ")
+    assert line(RULE, replace(ASIAN, class_="3")).startswith("fail: race=Asian, class 3: ")
+    assert line(RULE, ASIAN).endswith(" (1,203 rows)")
+    assert line(RULE, replace(ASIAN, group=None, class_="3", waived="2027-03-31")).startswith(
+        "waived until 2027-03-31, else fail: class 3: "
+    )
+    assert stratum_sentence(RULE, replace(ASIAN, of="tpr")).startswith("race=Asian: tpr 12.3 % is ")
+
+
+def test_hidden_strata_are_named_only() -> None:
+    hidden = replace(ASIAN, hidden=True, reason="4 rows")
+    assert line(RULE, hidden) == "fail: race=Asian: its numbers are withheld (suppress_below)"
+
+
+def test_lone_surrogates_are_spelt_out() -> None:
+    assert encodable("a\ud800😀") == "a\\ud800😀"
