@@ -1,4 +1,4 @@
-"""`fairaudit schema`: the JSON Schema of what fairaudit writes."""
+"""`fairaudit schema`: the JSON Schemas of what fairaudit reads and writes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from fairaudit_cli import output
 
 
 def schema(
-    name: Annotated[str, typer.Argument(help="audit or comparison.")],
+    name: Annotated[str, typer.Argument(help="audit, comparison, policy or verdict.")],
 ) -> None:
-    """Print the JSON Schema (2020-12) of a result file."""
+    """Print the JSON Schema (2020-12) of a result file or of a policy."""
     from fairaudit.schema import schema_text
 
     output.show(schema_text(name))

@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator
 import fairaudit
 from fairaudit.errors import FairauditError
 from fairaudit.schema import check, schema_names, schema_text
+from fairaudit.verdict import Check, Stratum, Verdict
 
 FRAME = binary()
 AUDITS: dict[str, dict[str, Any]] = {
@@ -32,7 +33,7 @@ AUDITS: dict[str, dict[str, Any]] = {
 
 
 def test_the_schemas_are_schemas() -> None:
-    assert schema_names() == ("audit", "comparison")
+    assert schema_names() == ("audit", "comparison", "policy", "verdict")
     for name in schema_names():
         Draft202012Validator.check_schema(json.loads(schema_text(name)))
 
@@ -53,6 +54,55 @@ def test_comparisons_follow_their_schema(paired: bool) -> None:
     else:
         found = fairaudit.compare(*(fairaudit.audit(d, sensitive=["sex"]) for d in (FRAME, after)))
     check(json.loads(found.to_json()), "comparison")
+
+
+def verdict() -> Verdict:
+    """One of everything that a verdict may hold."""
+    strata = (
+        Stratum("Asian", "fail", value=0.5, rate=0.4, n=90, numerator=36.0, denominator=90.0, against="White",
+                fail_bound=0.7, pass_bound=0.4),
+        Stratum("Black", "inconclusive", reason="8 rows, fewer than 10", rows_needed=40, hidden=True),
+        Stratum(None, "pass", class_="1", value=0.9, waived="2099-01-01", of="tpr"),
+    )  # fmt: skip
+    checks = (
+        Check("a", "race", "tpr", "min_ratio", 0.8, True, "highest", "fail", strata, because="law", line=3),
+        Check(
+            "b",
+            "overall",
+            "fnr",
+            "max",
+            1,
+            False,
+            None,
+            "waived",
+            (),
+            "warn",
+            reason="why",
+            waived="2099-01-01",
+        ),
+    )
+    stats = {"alpha": 0.05, "family": "rule", "min_events": 10, "on_inconclusive": "block", "seed": 0,
+             "suppress_below": 0}  # fmt: skip
+    waivers = ({"rule": "b", "group": None, "owner": "o", "reason": "r", "until": "2099-01-01"},)
+    warnings = ({"code": "small_group", "message": "race=Black has 8 rows"},)
+    return Verdict(
+        "fail", checks, {"name": "p.toml", "sha256": "0" * 64}, {"rows": 98}, None, stats, waivers, warnings
+    )
+
+
+def test_verdicts_follow_their_schema() -> None:
+    written = json.loads(verdict().to_json())
+    check(written, "verdict")
+    written["content"]["rules"][0]["strata"][0]["verdict"] = "failed"
+    with pytest.raises(FairauditError, match="at content/rules/0/strata/0/verdict"):
+        check(written, "verdict")
+
+
+def test_the_schema_of_a_verdict_names_every_field() -> None:
+    parts = json.loads(schema_text("verdict"))["$defs"]
+    written = verdict().content()["rules"][0]
+    for name, value in (("check", written), ("stratum", written["strata"][0])):
+        assert set(parts[name]["properties"]) == set(parts[name]["required"]) == set(value)
 
 
 @pytest.mark.parametrize(
