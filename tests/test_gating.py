@@ -1,0 +1,363 @@
+"""The gate against an independent oracle, and the rules of DESIGN §4.3 one by one."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+import numpy as np
+import oracle_gate
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fairaudit
+from fairaudit.errors import FairauditError
+from fairaudit.policy import Policy, Rule, Waiver
+
+RATES = ("accuracy", "selection_rate", "tpr", "fpr", "fnr", "ppv")
+
+
+def table(**groups):
+    """A frame from {group: (tp, fp, fn, tn)}."""
+    rows = []
+    for g, cells in groups.items():
+        for (y, p), n in zip(((1, 1), (0, 1), (1, 0), (0, 0)), cells, strict=True):
+            rows += [(g, str(y), str(p))] * n
+    return pd.DataFrame(rows, columns=["g", "y_true", "y_pred"])
+
+
+def one(frame, rule, **policy):
+    """The verdict of a policy of one rule."""
+    return fairaudit.gate(frame, Policy("p.toml", (rule,), **policy), positive="1")
+
+
+def by_group(check):
+    return {s.group: s for s in check.strata}
+
+
+cells = st.tuples(*[st.integers(0, 60)] * 4).filter(lambda c: sum(c) > 0)
+tables = st.dictionaries(st.sampled_from("abcde"), cells, min_size=1, max_size=5).filter(
+    lambda t: any(c[0] + c[1] for c in t.values())
+    and any(c[0] + c[2] for c in t.values())
+    and any(c[1] + c[3] for c in t.values())
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    tables, st.sampled_from(RATES), st.sampled_from(["min", "max", "max_difference", "min_ratio"]),
+    st.sampled_from([0.05, 0.1, 0.2, 0.5, 0.8, 0.9]), st.sampled_from([0.01, 0.05, 0.2]),
+)  # fmt: skip
+def test_every_line_equals_the_oracle(drawn, metric, kind, limit, alpha):
+    frame = table(**drawn)
+    check = one(frame, Rule("r", metric, ("g",), kind, limit), alpha=alpha).checks[0]
+    rows = list(frame.itertuples(index=False, name=None))
+    expected = oracle_gate.strata(rows, metric, kind, limit, alpha)
+    assert set(by_group(check)) == set(expected)
+    for group, s in by_group(check).items():
+        word, value, fail_bound, pass_bound = expected[group]
+        assert s.verdict == word, group
+        if not math.isnan(fail_bound):
+            for mine, theirs in ((s.fail_bound, fail_bound), (s.pass_bound, pass_bound)):
+                assert (math.inf if mine is None else mine) == pytest.approx(theirs, abs=1e-6)
+            if not math.isnan(value):
+                assert s.value == pytest.approx(value, abs=1e-12)
+    assert check.verdict == oracle_gate.verdict(expected)
+
+
+@settings(max_examples=20, deadline=None)
+@given(tables, tables, st.sampled_from(["accuracy", "tpr", "fnr"]), st.sampled_from([0.0, 0.05, 0.3]))
+def test_a_change_against_an_unpaired_baseline_equals_the_oracle(before, after, metric, limit):
+    rule = Rule("r", metric, ("g",), "max_increase", limit)
+    old, new = (oracle_gate.counts(table(**t).itertuples(index=False, name=None), metric) for t in (before, after))
+    verdict = fairaudit.gate(table(**after), Policy("p", (rule,)), baseline=table(**before), positive="1")
+    judged = [g for g in new if new[g][1] >= 10 and old.get(g, (0, 0))[1] >= 10]
+    for s in verdict.checks[0].strata:
+        if s.group not in judged:
+            assert s.verdict == "inconclusive"
+            continue
+        far = oracle_gate.mover(new[s.group], old[s.group], 0.05 / len(judged))[0]
+        own = oracle_gate.mover(new[s.group], old[s.group], 0.05)[1]
+        assert s.fail_bound == pytest.approx(far, abs=1e-9)
+        assert s.pass_bound == pytest.approx(own, abs=1e-9)
+        assert s.verdict == ("fail" if far > limit else "pass" if own <= limit else "inconclusive")
+
+
+def test_a_bound_that_touches_the_limit_passes_and_does_not_fail():
+    """Inside includes the limit; beyond does not: the bounds themselves are used as limits."""
+    frame = table(a=(40, 10, 5, 45), b=(60, 20, 20, 100))
+    for kind in ("min", "max"):
+        found = by_group(one(frame, Rule("r", "accuracy", ("g",), kind, 0.5)).checks[0])
+        for group, s in found.items():
+            at_pass = by_group(one(frame, Rule("r", "accuracy", ("g",), kind, s.pass_bound)).checks[0])[group]
+            at_fail = by_group(one(frame, Rule("r", "accuracy", ("g",), kind, s.fail_bound)).checks[0])[group]
+            assert at_pass.verdict == "pass"
+            assert at_fail.verdict == "inconclusive"
+            step = 1e-9 if kind == "min" else -1e-9
+            near = by_group(one(frame, Rule("r", "accuracy", ("g",), kind, s.pass_bound + step)).checks[0])[group]
+            past = by_group(one(frame, Rule("r", "accuracy", ("g",), kind, s.fail_bound + step)).checks[0])[group]
+            assert near.verdict == "inconclusive"
+            assert past.verdict == "fail"
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 9])
+@pytest.mark.parametrize("kind", ["min", "max", "max_difference", "min_ratio"])
+def test_a_few_people_never_fail_or_pass_a_rule(size, kind):
+    for right in (0, size):
+        frame = table(big=(400, 100, 100, 400), few=(right, 0, size - right, 0))
+        check = one(frame, Rule("r", "tpr", ("g",), kind, 0.5)).checks[0]
+        few = by_group(check)["few"]
+        assert few.verdict == "inconclusive"
+        assert f"{size} row" in few.reason
+        assert few.fail_bound is None
+        assert few.pass_bound is None
+        assert check.verdict == "inconclusive" or by_group(check)["big"].verdict == "fail"
+        assert few.rows_needed is None or few.rows_needed > 0
+
+
+def test_a_group_without_positives_is_undefined_and_open():
+    frame = table(a=(50, 10, 10, 50), none=(0, 10, 0, 50))
+    s = by_group(one(frame, Rule("r", "tpr", ("g",), "min", 0.1)).checks[0])["none"]
+    assert (s.verdict, s.value, s.reason) == ("inconclusive", None, "no rows of the positive class")
+
+
+def test_min_events_decides_who_is_judged():
+    frame = table(a=(400, 0, 100, 0), b=(16, 0, 4, 0))
+    rule = Rule("r", "tpr", ("g",), "min", 0.1)
+    assert by_group(one(frame, rule, min_events=20).checks[0])["b"].verdict == "pass"
+    assert by_group(one(frame, rule, min_events=21).checks[0])["b"].verdict == "inconclusive"
+
+
+def test_alpha_is_shared_by_the_checks_of_a_rule_and_with_family_policy_by_rules():
+    frame = table(a=(40, 10, 5, 45), b=(60, 20, 20, 100)).assign(h=lambda f: f["g"])
+    rule, other = Rule("r", "accuracy", ("g", "h"), "min", 0.5), Rule("s", "accuracy", ("g",), "min", 0.5)
+    waived = Rule("t", "accuracy", ("g",), "min", 0.5)
+    warned = Rule("u", "accuracy", ("g",), "min", 0.5, severity="warn")
+    waiver = Waiver("t", None, "me", "soon", date(2999, 1, 1))
+    rows = list(frame[["g", "y_true", "y_pred"]].itertuples(index=False, name=None))
+    for family, spread in (("rule", 1), ("policy", 2)):
+        policy = Policy("p", (rule, other, waived, warned), (waiver,), family=family)
+        checks = fairaudit.gate(frame, policy, positive="1").checks
+        for check, share in zip(checks, (2 * spread, 2 * spread, spread), strict=False):
+            expected = oracle_gate.strata(rows, "accuracy", "min", 0.5, checks=share)
+            for s in check.strata:
+                assert s.fail_bound == pytest.approx(expected[s.group][2], abs=1e-9)
+                assert s.pass_bound == pytest.approx(expected[s.group][3], abs=1e-9)
+
+
+def test_waivers_leave_a_group_out_of_the_verdict_but_not_out_of_sight():
+    frame = table(a=(300, 50, 50, 300), b=(10, 40, 40, 10))
+    rule = Rule("r", "accuracy", ("g",), "min", 0.5)
+    waiver = Waiver("r", "g=b", "me", "soon", date(2999, 1, 1))
+    assert one(frame, rule).exit_code == 1
+    verdict = one(frame, rule, waivers=(waiver,))
+    assert (verdict.exit_code, verdict.verdict) == (0, "pass")
+    assert by_group(verdict.checks[0])["b"].verdict == "fail"
+    assert by_group(verdict.checks[0])["b"].waived == "2999-01-01"
+    whole = one(frame, rule, waivers=(Waiver("r", None, "me", "soon", date(2999, 1, 1)),))
+    assert (whole.exit_code, whole.checks[0].verdict) == (0, "waived")
+    assert [w["code"] for w in whole.warnings] == ["nothing_counts"]
+
+
+def test_a_waived_group_costs_the_others_nothing():
+    """With two groups of three waived, the third is judged as if alone: its fail bound is its own."""
+    frame = table(a=(40, 10, 5, 45), b=(60, 20, 20, 100), c=(30, 30, 30, 30))
+    waivers = tuple(Waiver("r", f"g={g}", "me", "soon", date(2999, 1, 1)) for g in "bc")
+    s = by_group(one(frame, Rule("r", "accuracy", ("g",), "min", 0.5), waivers=waivers).checks[0])["a"]
+    assert s.fail_bound == pytest.approx(oracle_gate.clopper_pearson(85, 100, 0.05)[1])
+
+
+def test_warn_severity_never_counts():
+    frame = table(a=(10, 40, 40, 10))
+    verdict = one(frame, Rule("r", "accuracy", ("g",), "min", 0.9, severity="warn"))
+    assert (verdict.verdict, verdict.exit_code, verdict.checks[0].verdict) == ("pass", 0, "fail")
+
+
+@pytest.mark.parametrize(("asked", "code"), [("block", 3), ("warn", 0)])
+def test_inconclusive_blocks_unless_the_policy_says_otherwise(asked, code):
+    frame = table(a=(8, 2, 2, 8))
+    verdict = one(frame, Rule("r", "accuracy", ("g",), "min", 0.8), on_inconclusive=asked)
+    assert (verdict.verdict, verdict.exit_code) == ("inconclusive", code)
+
+
+def test_excluded_groups_are_neither_judged_nor_compared_with():
+    frame = table(a=(300, 50, 50, 300), b=(310, 50, 40, 300), c=(10, 290, 290, 10))
+    rule = Rule("r", "tpr", ("g",), "min_ratio", 0.8)
+    assert one(frame, rule).verdict == "fail"
+    for verdict in (
+        one(frame, rule, exclude_groups=("g=c",)),
+        one(frame, Rule("r", "tpr", ("g",), "min_ratio", 0.8, exclude_groups=("g=c",))),
+    ):
+        assert verdict.verdict == "pass"
+        assert verdict.checks[0].excluded == ("g=c",)
+        assert set(by_group(verdict.checks[0])) == {"a", "b"}
+
+
+def test_intersections_are_named_in_any_order():
+    frame = table(a=(300, 50, 50, 300)).assign(h=lambda f: np.where(f.index % 2, "x", "y"))
+    rules = (Rule("r", "accuracy", ("g&h",), "min", 0.1), Rule("s", "accuracy", ("h&g",), "min", 0.1))
+    waiver = Waiver("s", "h&g=x & a", "me", "soon", date(2999, 1, 1))
+    verdict = fairaudit.gate(frame, Policy("p", rules, (waiver,), exclude_groups=("h=y",)), positive="1")
+    assert [c.by for c in verdict.checks] == ["g&h", "g&h"]
+    assert [[(s.group, s.waived) for s in c.strata] for c in verdict.checks] == [
+        [("a & x", None)], [("a & x", "2999-01-01")],
+    ]  # fmt: skip
+
+
+def test_one_number_over_groups_is_taken_apart():
+    """demographic_parity_difference at most L is every pair of groups at most L apart: the same bounds."""
+    frame = table(a=(40, 10, 5, 45), b=(60, 20, 20, 100), c=(10, 2, 30, 60))
+    for metric, kind, rate, form in (
+        ("demographic_parity_difference", "max", "selection_rate", "max_difference"),
+        ("equal_opportunity_ratio", "min", "tpr", "min_ratio"),
+        ("predictive_parity_difference", "max", "ppv", "max_difference"),
+    ):
+        whole = one(frame, Rule("r", metric, ("g",), kind, 0.5)).checks[0]
+        apart = one(frame, Rule("r", rate, ("g",), form, 0.5)).checks[0]
+        assert (whole.form, whole.reference) == (form, "highest")
+        same = [(s.group, s.value, s.fail_bound, s.pass_bound, s.verdict) for s in apart.strata]
+        assert [(s.group, s.value, s.fail_bound, s.pass_bound, s.verdict) for s in whole.strata] == same
+
+
+def test_equalized_odds_judges_both_rates_at_half_the_error_each():
+    frame = table(a=(40, 10, 5, 45), b=(60, 20, 20, 100))
+    rows = list(frame.itertuples(index=False, name=None))
+    strata = one(frame, Rule("r", "equalized_odds_difference", ("g",), "max", 0.5)).checks[0].strata
+    assert {(s.group, s.of) for s in strata} == {(g, r) for g in "ab" for r in ("tpr", "fpr")}
+    for s in strata:
+        expected = oracle_gate.strata(rows, s.of, "max_difference", 0.5, checks=2)[s.group]
+        assert s.fail_bound == pytest.approx(expected[2], abs=1e-9)
+        assert s.pass_bound == pytest.approx(expected[3], abs=1e-9)
+
+
+@pytest.mark.parametrize("reference", ["rest", "overall"])
+@pytest.mark.parametrize("kind", ["max_difference", "min_ratio"])
+def test_against_the_rest_or_all_rows(reference, kind):
+    frame = table(a=(40, 10, 5, 45), b=(60, 20, 20, 100), c=(10, 2, 30, 60))
+    found = by_group(one(frame, Rule("r", "tpr", ("g",), kind, 0.5, reference)).checks[0])
+    hits = oracle_gate.counts(frame.itertuples(index=False, name=None), "tpr")
+    total = tuple(map(sum, zip(*hits.values(), strict=True)))
+    for g, mine in hits.items():
+        rest = (total[0] - mine[0], total[1] - mine[1])
+        share = mine[1] / total[1]
+        p, q, whole = (x / n for x, n in (mine, rest, total))
+        other = q if reference == "rest" else whole
+        if kind == "min_ratio":
+            low, high = oracle_gate.mover_ratio(mine, rest, 0.05)[0], oracle_gate.mover_ratio(mine, rest, 0.05 / 3)[1]
+            through = [r if reference == "rest" else r / (share * r + 1 - share) for r in (low, high)]
+            assert found[g].value == pytest.approx(p / other)
+            assert found[g].pass_bound == pytest.approx(through[0], abs=1e-6)
+            assert found[g].fail_bound == pytest.approx(through[1], abs=1e-6)
+        else:
+            scale = 1.0 if reference == "rest" else 1 - share
+            own, far = oracle_gate.mover(mine, rest, 0.05), oracle_gate.mover(mine, rest, 0.05 / 6)
+            assert found[g].value == pytest.approx(abs(p - other))
+            assert found[g].pass_bound == pytest.approx(scale * max(own[1], -own[0]), abs=1e-9)
+            assert found[g].fail_bound == pytest.approx(scale * max(far[0], -far[1]), abs=1e-9)
+
+
+def test_against_one_group():
+    frame = table(a=(40, 10, 5, 45), b=(60, 20, 20, 100), c=(10, 2, 30, 60))
+    check = one(frame, Rule("r", "tpr", ("g",), "min_ratio", 0.5, "g=a")).checks[0]
+    assert [s.group for s in check.strata] == ["b", "c"]
+    for s in check.strata:
+        mine = {"b": (60, 80), "c": (10, 40)}[s.group]
+        assert s.pass_bound == pytest.approx(oracle_gate.mover_ratio(mine, (40, 45), 0.05)[0], abs=1e-6)
+        assert s.fail_bound == pytest.approx(oracle_gate.mover_ratio(mine, (40, 45), 0.025)[1], abs=1e-6)
+        assert s.against == "a"
+    # where lower is better, the worse-off has the higher rate and stands below the line
+    fpr = by_group(one(frame, Rule("r", "fpr", ("g",), "min_ratio", 0.5, "g=a")).checks[0])["b"]
+    assert fpr.value == pytest.approx((10 / 55) / (20 / 120))
+
+
+def test_only_the_groups_a_rule_names_are_judged():
+    frame = table(a=(40, 10, 5, 45), b=(60, 20, 20, 100), c=(10, 2, 30, 60))
+    check = one(frame, Rule("r", "tpr", ("g",), "min_ratio", 0.5, groups=("g=c",))).checks[0]
+    assert [s.group for s in check.strata] == ["c"]
+    assert check.strata[0].against == "a"
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (Rule("r", "tpr", ("g",), "min_ratio", 0.8, "g=A"), "no group 'g=A'"),
+        (Rule("r", "tpr", ("g",), "min", 0.8, groups=("g=zz",)), "no group 'g=zz'"),
+        (Rule("r", "tpr", ("g",), "min", 0.8, class_="7"), "no class '7'"),
+        (Rule("r", "f1", ("g",), "min", 0.8), "does not stand by 'g', only by class"),
+        (Rule("r", "selection_rate", ("g",), "no_group_worse", 0.1), "a better side"),
+        (Rule("r", "f1_median", ("g",), "max_difference", 0.1), "one number"),
+        (Rule("r", "roc_auc", ("g",), "min", 0.7), "cannot be computed from this data"),
+        (Rule("r", "accuracy", ("gg",), "min", 0.7), "no column 'gg'"),
+    ],
+)
+def test_a_rule_without_a_meaning_is_one_sentence(rule, said):
+    frame = table(a=(40, 10, 5, 45), b=(60, 20, 20, 100))
+    with pytest.raises(FairauditError, match=said) as caught:
+        fairaudit.gate(frame, Policy("p.toml", (rule,)), baseline=frame, positive="1")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_baseline():
+    frame = table(a=(40, 10, 5, 45), b=(60, 20, 20, 100))
+    for asked, code, n in (("inconclusive", 3, 1), ("skip", 0, 0)):
+        verdict = one(frame, Rule("r", "accuracy", ("g",), "max_decrease", 0.1, missing_baseline=asked))
+        assert (verdict.exit_code, len(verdict.checks)) == (code, n)
+
+
+def test_no_group_worse_looks_at_the_worse_side():
+    before, after = table(a=(400, 50, 50, 400)), table(a=(300, 150, 150, 300))
+    for metric, old, new, code in (("accuracy", before, after, 1), ("accuracy", after, before, 0),
+                                   ("fpr", before, after, 1), ("fpr", after, before, 0)):  # fmt: skip
+        rule = Rule("r", metric, ("g",), "no_group_worse", 0.02)
+        assert fairaudit.gate(new, Policy("p", (rule,)), baseline=old, positive="1").exit_code == code
+
+
+def test_pairing_by_id_narrows_a_change():
+    """1 row in 50 differs: unpaired nothing can be said, paired the change is known to a point."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 2000).astype(str)
+    before = pd.DataFrame({"id": range(2000), "g": "a", "y_true": y, "y_pred": np.where(rng.random(2000) < 0.8, y, "x")})
+    before["y_pred"] = before["y_pred"].where(before["y_pred"] != "x", np.where(y == "1", "0", "1"))
+    after = before.copy()
+    after.loc[:19, "y_pred"] = after.loc[:19, "y_true"]
+    rule = Rule("r", "accuracy", ("g",), "no_group_worse", 0.01)
+    paired = fairaudit.gate(after, Policy("p", (rule,)), baseline=before, positive="1")
+    alone = fairaudit.gate(after, Policy("p", (rule,)), baseline=before.drop(columns="id"), positive="1")
+    assert (paired.verdict, alone.verdict) == ("pass", "inconclusive")
+    assert paired.baseline["paired"]
+    assert not alone.baseline["paired"]
+
+
+def test_an_audit_as_baseline_is_nearly_the_rows_it_was_made_of():
+    before, after = table(a=(400, 50, 50, 400), b=(40, 5, 5, 40)), table(a=(380, 70, 50, 400), b=(41, 4, 5, 40))
+    rule = Rule("r", "accuracy", ("g",), "max_decrease", 0.05)
+    rows = fairaudit.gate(after, Policy("p", (rule,)), baseline=before, positive="1").checks[0]
+    audit = fairaudit.audit(before, y_true="y_true", y_pred="y_pred", sensitive=["g"], positive="1")
+    saved = fairaudit.gate(after, Policy("p", (rule,)), baseline=audit, positive="1").checks[0]
+    for s, t in zip(rows.strata, saved.strata, strict=True):
+        assert (s.verdict, s.baseline, s.value) == (t.verdict, t.baseline, t.value)
+        assert s.fail_bound == pytest.approx(t.fail_bound, abs=1e-6)
+        assert s.pass_bound == pytest.approx(t.pass_bound, abs=1e-6)
+
+
+def test_the_rows_needed_decide_when_they_come():
+    """Scaled up by what it asks for, an open stratum is decided (its value stays, so with more than even chance)."""
+    frame = table(a=(43, 0, 7, 0), b=(400, 0, 100, 0))
+    rule = Rule("r", "tpr", ("g",), "min", 0.8)
+    s = by_group(one(frame, rule).checks[0])["a"]
+    assert s.verdict == "inconclusive"
+    times = 1 + s.rows_needed / 50
+    more = table(a=(round(43 * times), 0, round(7 * times), 0), b=(400, 0, 100, 0))
+    assert by_group(one(more, rule).checks[0])["a"].verdict == "pass"
+    fewer = 1 + 0.3 * s.rows_needed / 50
+    less = table(a=(round(43 * fewer), 0, round(7 * fewer), 0), b=(400, 0, 100, 0))
+    assert by_group(one(less, rule).checks[0])["a"].verdict == "inconclusive"
+
+
+def test_the_content_depends_on_rows_and_policy_alone():
+    frame = table(a=(40, 10, 5, 45), b=(60, 20, 20, 100))
+    rule = Rule("r", "tpr", ("g",), "min_ratio", 0.5)
+    first, second = one(frame, rule), one(frame.sample(frac=1, random_state=0), rule)
+    assert first.content_sha256 == second.content_sha256
