@@ -104,12 +104,21 @@ def _metric(table: Mapping[str, Any], kind: str, spot: Spot) -> str:
     name: str = table.get("metric", "accuracy")
     if name in BY_ID:
         return name
-    near = did_you_mean(name, BY_ID)
-    if folded := ELSEWHERE.get(name.lower().replace(" ", "_").replace("-", "_")):
-        near = f" Did you mean '{folded}'?"
+    near = _nearest_metric(name)
     said = f"there is no metric {shown(name)}"
     known = f"; there are {', '.join((*RATES, 'f1', 'recall', 'roc_auc'))} and others (fairaudit explain)"
     raise spot.error("metric", f"{said}.{near}" if near else f"{said}{known}.")
+
+
+def _nearest_metric(name: str) -> str:
+    """What may have been meant: another house's word, `f1[1]` for a class, an abbreviation, a misspelling."""
+    plain = name.lower().replace(" ", "_").replace("-", "_")
+    base, bracket, class_ = plain.partition("[")
+    if bracket and base in _OF_A_CLASS:
+        return f' Did you mean metric = "{base}" with class = "{cut(class_.rstrip("]"))}"?'
+    longer = min((m for m in BY_ID if len(plain) > 2 and m.startswith(plain)), key=len, default=None)
+    found = ELSEWHERE.get(plain, longer)
+    return f" Did you mean '{found}'?" if found else did_you_mean(name, BY_ID)
 
 
 def _check_stands(metric: str, kind: str, by: Sequence[str], spot: Spot) -> None:

@@ -132,7 +132,9 @@ def _check_columns(found: Mapping[str, Any], sensitive: Sequence[str], spot: Spo
     roles = [(found[k], k) for k in _COLUMNS if k in found]
     for column, key in [*roles, *((s, "sensitive") for s in sensitive)]:
         if column in seen:
-            both = f"{key} twice" if seen[column] == key else f"{seen[column]} and {key}"
+            if seen[column] == key:
+                raise spot.error(key, f"{key} names {shown(column)} twice; keep one of them.")
+            both = f"{seen[column]} and {key}"
             raise spot.error(
                 key, f"column {shown(column)} is named as {both}; each role needs its own column."
             )

@@ -90,8 +90,9 @@ def _problems(error: Any, document: Mapping[str, Any], schema: Any) -> Iterator[
             yield 1, (*path, key), _unknown(key, path, document, schema)
     elif error.validator == "required":
         key = next(k for k in error.validator_value if k not in error.instance)
-        # a policy of another kind altogether, unless the word is only misspelt
-        foreign = not path and key == "schema" and not did_you_mean(key, error.instance)
+        # a file of another kind altogether, unless the word is only misspelt or misplaced
+        strays = [*document, *(k for t in document.values() if isinstance(t, Mapping) for k in t)]
+        foreign = not path and key == "schema" and not did_you_mean(key, strays)
         yield (0 if foreign else 2), path, _missing(key, path, document, schema)
     else:
         yield (0 if path == ("schema",) else 2), path, _wrong(path, document, schema)
@@ -111,6 +112,8 @@ def _unknown(key: str, path: Path, document: Mapping[str, Any], schema: Any) -> 
         return f"{said}; {_INSTEAD[key]}."
     if homes:
         return f"{said}; it belongs in {' or '.join(f'[[{h}]]' if h in _MANY else f'[{h}]' for h in homes)}."
+    if path and key in schema["properties"]:
+        return f"{said}; it belongs at the top, before any table."
     near = did_you_mean(key, known)
     return f"{said}.{near}" if near else f"{said}; it may hold {', '.join(known)}."
 
