@@ -3,142 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import random
-import tomllib
 from datetime import date
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from policies import BROKEN, DESIGN, FULL, SCHEMA, TODAY, follows, mutated, parse, refused
 
-from fairaudit.catalogue import BY_ID
 from fairaudit.columns import Inputs
 from fairaudit.errors import FairauditError
 from fairaudit.policy import KINDS, Policy, Rule
-from fairaudit.policy_checks import ELSEWHERE, over_groups
 from fairaudit.policy_file import parse_policy, read_policy
-from fairaudit.schema import schema_text
-from fairaudit.toml_lines import line_numbers
-
-BROKEN = sorted((Path(__file__).parent / "broken_policies").glob("*.toml"))
-TODAY = date(2026, 6, 1)
-SCHEMA = json.loads(schema_text("policy"))
-
-#: The policy of the design, word for word.
-DESIGN = """\
-schema = 1
-[data]                        # same names as the input flags
-y_true = "label"
-y_score = "proba"
-threshold = 0.5
-positive = "1"
-sensitive = ["sex", "race"]
-[stats]
-alpha = 0.05
-min_events = 10
-on_inconclusive = "block"     # block: exit 3 · warn: verdict stays inconclusive, exit 0
-[[rule]]
-id = "four-fifths"
-metric = "selection_rate"
-by = ["sex", "race"]          # each entry is one check; "race&sex" is an intersection; "overall" is allowed
-reference = "highest"
-min_ratio = 0.80              # one of: min, max, max_difference, min_ratio, max_increase, max_decrease
-severity = "error"
-because = "29 CFR 1607.4(D)"
-[[rule]]
-id = "no-regression"
-metric = "fnr"
-by = ["race"]
-vs = "baseline"
-max_increase = 0.01
-missing_baseline = "inconclusive"
-[[waiver]]
-rule = "four-fifths"
-group = "race=Native American"
-owner = "risk@example.org"
-reason = "17 rows; collection plan 112"
-until = 2027-03-31
-"""
-
-#: Every key at least once, and every place where a line could get lost.
-FULL = '''\
-schema = 1
-stats.alpha = 0.025
-stats.family = "policy"
-
-[data]
-y_true = "label"
-y_pred = "pred"
-positive = 1
-sensitive = [
-  "race", # ] not the end
-  'sex', "age",
-]
-weights = "w"
-id = "row"
-cluster = "person"
-split = "all"
-with = "labels.csv"
-on = "row"
-na = "unknown"
-missing_labels = "drop"
-max_groups = 50
-exclude_groups = ["race=(missing)", "sex&race=F & Other"]
-suppress_below = 10
-[data.bins]
-age = [25, 40.5]
-[data.agreement]
-1 = "White"
-
-[[rule]]
-id = "overall"
-metric = "f1_macro"
-by = "overall"
-min = 0.7
-because = """
-[[rule]] # is only text
-id = "nothing"
-"""
-[[rule]]
-id = "gaps" # ids may be anything
-metric = "tpr"
-by = ["race & sex", "sex"]
-max_difference = 0
-class = 1
-groups = ["race=A", "sex & race=F&B"]
-severity = "warn"
-[[ rule ]]
-"id" = "levelling"
-by = ["overall", "race"]
-no_group_worse = 0.01
-vs = "baseline"
-exclude_groups = "race=Other"
-[[rule]]
-id = 'against one'
-metric = "fpr"
-by = "race&sex"
-max_difference = 0.1
-reference = "sex&race=M & White"
-[[waiver]]
-rule = "gaps"
-group = "sex&race=F & Asian"
-owner = "o"
-reason = "r"
-until = 2026-06-01
-'''
-
-
-def parse(text: str) -> Policy:
-    return parse_policy(text, "p.toml", today=TODAY)
-
-
-def refused(text: str) -> str:
-    with pytest.raises(FairauditError) as caught:
-        parse(text)
-    return str(caught.value)
 
 
 def test_there_are_enough_broken_policies() -> None:
@@ -226,11 +103,6 @@ def test_the_schema_accepts_good_policies(text: str) -> None:
     assert follows(text)
 
 
-def follows(text: str) -> bool:
-    plain = json.loads(json.dumps(tomllib.loads(text), default=str))
-    return bool(Draft202012Validator(SCHEMA).is_valid(plain))
-
-
 @pytest.mark.parametrize("name", ["rule_two_limits", "rule_no_limit", "rule_no_metric", "rule_no_vs", "data_with_alone",
                                   "rule_vs_with_min", "rule_reference_with_min", "rule_missing_baseline"])  # fmt: skip
 def test_the_schema_alone_refuses_what_does_not_go_together(name: str) -> None:
@@ -262,75 +134,6 @@ def test_no_key_takes_a_time(key: str) -> None:
     home = next(name for name, t in SCHEMA["$defs"].items() if key in t["properties"])
     header = f"[[{home}]]" if home in ("rule", "waiver") else f"[{home}]"
     assert refused(f"schema = 1\n{header}\n{key} = 07:30:00\n").startswith("p.toml:")
-
-
-def test_metrics_over_groups() -> None:
-    """By hand, against the catalogue: what has no number for a single group."""
-    families = [f"{p}_{s}" for p in ("demographic_parity", "equalized_odds", "equal_opportunity", "predictive_parity")
-                for s in ("difference", "ratio")]  # fmt: skip
-    assert {m for m in BY_ID if over_groups(m)} == {
-        *families, "f1_min", "f1_median", "recall_min", "f1_delta", "eod_max", "eod_macro", "worst_group_accuracy",
-        "loss_variance", "sensitive_accuracy", "sensitive_leakage",
-    }  # fmt: skip
-    assert set(ELSEWHERE.values()) <= set(BY_ID)
-
-
-RULE = 'schema = 1\n[[rule]]\nid = "r"\nmetric = "{}"\nby = {}\n{} = {}\n'
-
-
-@pytest.mark.parametrize("metric", BY_ID)
-def test_each_metric_can_be_asked_for(metric: str) -> None:
-    """In one of its places and with a limit on its own side; the other side of a gap or minimum is refused."""
-    own = BY_ID[metric]
-    by = {"overall": '"overall"', "class": '"class"', "attribute": '"race"'}[own.where[0]]
-    side, other = ("max", "min") if own.better == "lower" else ("min", "max")
-    rule = parse(RULE.format(metric, by, side, 0.5)).rules[0]
-    assert (rule.metric, rule.kind, rule.limit) == (metric, side, 0.5)
-    text = RULE.format(metric, by, other, 0.5)
-    if (over_groups(metric) or metric == "eod") and own.better:
-        assert f"write {side} = 0.5" in refused(text)
-    else:
-        assert parse(text).rules[0].kind == other
-
-
-@pytest.mark.parametrize(
-    ("by", "found"),
-    [
-        ('"race"', ("race",)),
-        ('["a & b", "b"]', ("a&b", "b")),
-        (r"'a\&b & c'", (r"a\&b&c",)),
-        (r"'a\&b'", (r"a\&b",)),
-        ('["b&a&c"]', ("b&a&c",)),
-        ('" odd name"', (" odd name",)),
-    ],
-)
-def test_by(by: str, found: tuple[str, ...]) -> None:
-    assert parse(RULE.format("accuracy", by, "min", 0.5)).rules[0].by == found
-
-
-@pytest.mark.parametrize(
-    ("by", "group", "found"),
-    [
-        ('"race"', "race = A", "race= A"),  # a group may begin with a blank
-        ('"race"', "race=a=b & c", "race=a=b & c"),
-        ('"race&sex"', "sex&race=F&A", "race&sex=A & F"),
-        ('"race & sex"', "race & sex=A & F", "race&sex=A & F"),
-        ('"race&sex"', r"race&sex=a\&b & F", r"race&sex=a\&b & F"),
-        ('"x=y"', "x=y=A", "x=y=A"),
-    ],
-)  # fmt: skip
-def test_the_group_of_a_waiver(by: str, group: str, found: str) -> None:
-    waiver = f"[[waiver]]\nrule = 'r'\ngroup = '{group}'\nowner = 'o'\nreason = 'x'\nuntil = 2030-01-01\n"
-    assert parse(RULE.format("accuracy", by, "min", 0.5) + waiver).waivers[0].group == found
-
-
-@pytest.mark.parametrize(("value", "label"), [("1", "1"), ("true", "true"), ("'yes'", "yes"), ("-1", "-1")])
-def test_classes_become_text(value: str, label: str) -> None:
-    text = (
-        f"schema = 1\ndata.positive = {value}\n[[rule]]\nid = 'r'\nmetric = 'recall'\nby = 'class'\nmin = 0\n"
-    )
-    policy = parse(f"{text}class = {value}\n")
-    assert (policy.data["positive"], policy.rules[0].class_) == (label, label)
 
 
 def test_windows_files(tmp_path: Path) -> None:
@@ -377,42 +180,6 @@ def test_places_that_are_no_file(tmp_path: Path) -> None:
         read_policy("a\x00b")
 
 
-ODD = ["nan", "-inf", "[]", "{}", '""', "''", "true", "07:30:00", "2020-01-01", "2020-01-01T00:00:00Z", "1e400", "[[]]",
-       "99999999999999999999999", "-1", '["race", "race"]', '"&"', '"\\\\"', '"="', '"race="', '"\\u0000"', "{x = 1}",
-       '"=&=&"', '["race&sex"]', "[{}]", '"overall"', "80", '"class"']  # fmt: skip
-
-
-HEADERS = ["[data]", "[[rule]]", "[rule]", "[data.bins]", "[[data]]", "[stats.x]", "[[waiver]]"]
-
-
-def mutated(text: str, draw: random.Random) -> str:
-    lines = text.split("\n")
-    for _ in range(draw.randint(1, 4)):
-        at = draw.randrange(len(lines))
-        what = draw.randrange(7)
-        if what == 0:
-            del lines[at]
-        elif what == 1:
-            lines.insert(at, draw.choice(lines))
-        elif what == 2 and "=" in lines[at]:
-            lines[at] = f"{lines[at].split('=')[0]}= {draw.choice(ODD)}"
-        elif what == 3 and lines[at]:
-            spot = draw.randrange(len(lines[at]))
-            lines[at] = lines[at][:spot] + draw.choice("\"'[]{}=#.,&\\ x1\t\x07é") + lines[at][spot + 1 :]
-        elif what == 4:
-            other = draw.randrange(len(lines))
-            lines[at], lines[other] = lines[other], lines[at]
-        elif what == 5 and "=" in lines[at]:
-            keys = [k for t in SCHEMA["$defs"].values() for k in t["properties"]]
-            lines[at] = f"{draw.choice(keys)} ={lines[at].split('=', 1)[1]}"
-        else:
-            lines[at] = draw.choice(
-                ("[data]", "[[rule]]", "[rule]", "[data.bins]", "[[data]]", "[stats.x]", "[[waiver]]")
-            )
-        lines = lines or [""]
-    return "\n".join(lines)
-
-
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32))
 def test_a_damaged_policy_is_refused_or_read(seed: int) -> None:
@@ -430,47 +197,3 @@ def test_a_damaged_policy_is_refused_or_read(seed: int) -> None:
             assert said.endswith((".", "?"))
         else:
             assert follows(text)
-
-
-NAMES = st.text("ab.\"'#=[] é\\\n", min_size=1, max_size=4)
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(["pair", "table", "array", "noise"]), NAMES, st.integers(0, 5)), max_size=12
-    )
-)
-def test_lines_are_those_of_the_writer(parts: list[tuple[str, str, int]]) -> None:
-    """A document written line by line knows where each of its keys stands."""
-    values = [
-        "1",
-        '"# [x]"',
-        "'''\n[[rule]]\nid = 1'''",
-        '[\n "a", # ]\n]',
-        '{ x = "}", y = [1] }',
-        '"""a""\\"\n\\\\"""',
-    ]
-    text, expected, table, seen, arrays = "", {}, (), set(), {}
-    for kind, name, which in parts:
-        line, key = text.count("\n") + 1, json.dumps(name)
-        if kind == "noise":
-            text += f"  # {name!r} = [\n\n"
-        elif kind == "pair" and (*table, name) not in seen and (table or not seen):
-            text += f"{key} \t= {values[which]} # end\n"
-            seen.add((*table, name))
-            expected[(*table, name)] = line
-        elif kind == "table" and (name,) not in seen:
-            text += f"[ {key} ]# table\n"
-            table = (name,)
-            seen.add(table)
-            expected[table] = line
-        elif kind == "array" and ((name,) not in seen or name in arrays):
-            text += f"[[{key}]]\n"
-            arrays[name] = arrays.get(name, -1) + 1
-            table = (name, arrays[name])
-            seen |= {(name,), table}
-            expected[table] = line
-    tomllib.loads(text)
-    found = line_numbers(text)
-    assert {k: found.get(k) for k in expected} == expected
