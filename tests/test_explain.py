@@ -62,13 +62,14 @@ def audits() -> tuple[fairaudit.Audit, ...]:
                                          positive=positive, **roles))  # fmt: skip
         for cluster in (None, "person"):
             frame = whole.drop(columns=["w", "trained"])
+            mapped = {"0": "M", "1": "X"}
             found.append(fairaudit.audit(frame, y_true="label", prob_prefix="prob_", sensitive=["sex"],
-                                         positive=positive, cluster=cluster, agreement={"0": "M", "1": "X"}))  # fmt: skip
+                                         positive=positive, cluster=cluster, agreement=mapped))  # fmt: skip
     alone = table(2)  # of three groups only one has enough positives in it and outside it
     nth = (alone["label"] == "1").cumsum()
-    alone["sex"] = [
-        "M" if y == "0" or k > 12 else "F" if k > 6 else "X" for y, k in zip(alone["label"], nth, strict=True)
-    ]
+    alone["sex"] = "M"
+    alone.loc[(alone["label"] == "1") & (nth <= 12), "sex"] = "F"
+    alone.loc[(alone["label"] == "1") & (nth <= 6), "sex"] = "X"
     found.append(fairaudit.audit(alone.drop(columns=["w", "person", "trained"]), y_true="label", prob_prefix="prob_",
                                  positive="1", sensitive=["sex"]))  # fmt: skip
     return tuple(found)
