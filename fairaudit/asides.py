@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from fairaudit.labels import split_by
 from fairaudit.policy import Policy, Rule, Waiver
 from fairaudit.strata import names
@@ -51,8 +53,14 @@ def _idle(waiver: Waiver, checks: Sequence[Check]) -> Warnings:
         yield {"code": "idle_waiver", "message": message}
 
 
-def suppressed(verdict: Verdict, views: Mapping[str, View], below: int) -> Verdict:
-    """The verdict without the numbers of groups whose counts are too small to be shown, or would reveal one."""
+def suppressed(
+    verdict: Verdict, views: Mapping[str, View], below: int, baseline: Sequence[Mapping[str, View]] = ()
+) -> Verdict:
+    """The verdict without the numbers of groups whose counts are too small to be shown, or would reveal one.
+
+    `baseline`: the views of the model before (and of both on shared rows): its counts show too.
+    Where a count is small over all rows, every number goes: whatever were left would reveal it.
+    """
     from fairaudit.suppression import hidden, redacted
 
     shown = {c.by for c in verdict.checks}
@@ -60,12 +68,27 @@ def suppressed(verdict: Verdict, views: Mapping[str, View], below: int) -> Verdi
     keys = {(v.by, g): (split_by(v.by), _parts(v.by, g)) for v in every for g in v.groups}
     counts: dict[tuple[str, ...], dict[tuple[str, ...], Any]] = {}
     for view in every:
-        table = view.labels.dense("count", ("group", "y_true", "y_pred"))
-        mine = counts.setdefault(split_by(view.by), {})
-        for k, group in enumerate(view.groups):
-            mine[_parts(view.by, group)] = table[k].ravel()
-    hide = hidden(counts, below)
-    return redacted(verdict, frozenset(name for name, key in keys.items() if key in hide))
+        tables = [_atoms(view), *(_atoms(b[view.by]) for b in baseline if view.by in b)]
+        width = [len(next(iter(t.values()))) for t in tables]
+        counts[split_by(view.by)] = {
+            _parts(view.by, g): np.concatenate(
+                [t.get(g, np.zeros(w)) for t, w in zip(tables, width, strict=True)]
+            )
+            for g in dict.fromkeys(g for t in tables for g in t)
+        }
+    hide = hidden(counts, below) if counts else frozenset()
+    named = {name for name, key in keys.items() if key in hide}
+    whole = np.concatenate([sum(_atoms(v["overall"]).values()) for v in (views, *baseline)])
+    if ((whole > 0) & (whole < below)).any():
+        named |= {*keys, ("overall", ""), *(("class", c) for c in views["overall"].classes)}
+    return redacted(verdict, frozenset(named))
+
+
+def _atoms(view: View) -> dict[str, Any]:
+    """group -> the counts that every number is made of: rows of each class found, missed, and called so falsely."""
+    c = view.rows
+    table = np.concatenate([c.correct, c.support - c.correct, c.predicted - c.correct], axis=-1)
+    return dict(zip(view.groups, table, strict=True))
 
 
 def _parts(by: str, group: str) -> tuple[str, ...]:

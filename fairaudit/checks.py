@@ -122,7 +122,7 @@ def _part(
     build = _builder(what, rate, view, members, baseline, old)
     of = rate if rate != rule.metric else None
     return Part(
-        members, build, limit, size, judged, _shown(rule, what, view, members, size), of, quotient,
+        view.by, members, build, limit, size, judged, _shown(rule, what, view, members, size), of, quotient,
         what.reference == "highest", old,
     )  # fmt: skip
 

@@ -118,7 +118,10 @@ def judged(
         _data(tally, known), about, _stats(policy), tuple(_waiver(w) for w in policy.waivers),
         tuple(warnings(policy, checks, about)),
     )  # fmt: skip
-    return suppressed(verdict, every, policy.suppress_below) if policy.suppress_below else verdict
+    if not policy.suppress_below:
+        return verdict
+    old = () if baseline is None else tuple(v for v in (baseline.before, baseline.after) if v)
+    return suppressed(verdict, every, policy.suppress_below, old)
 
 
 def _check(court: _Court, rule: Rule, by: str) -> Check:

@@ -55,7 +55,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One rate of a check: its members, how they become contrasts, and the limit.
+    """One rate of a check by `by`: its members, how they become contrasts, and the limit.
 
     `size`: the first so many members are the strata (the rest of a contrast follows them). `judged`: (size,) which
     strata count (waived ones do not); `shown`: which the rule is about (others only serve as references).
@@ -63,6 +63,7 @@ class Part:
     group, so a ratio ends at 1 and a difference at 0. `baseline`: the same strata before.
     """
 
+    by: str
     members: Members
     build: Callable[[Members], Contrasts]
     limit: Limit
@@ -172,7 +173,7 @@ def _more(part: Part, contrasts: Contrasts, s: int, usable: Array, plan: Plan) -
     for k in others:  # the group it is compared with may be the one that is too small
         if (factor := _factor(part, contrasts, usable, plan, [k])) is not None:
             more = ceil((factor - 1) * float(part.members.total[k]))
-            name = _name(part.members.places[k])
+            name = f"{part.by}={_name(part.members.places[k])}"
             return (
                 None,
                 f"{reason}; about {more:,} more rows of {name}, which it is compared with, would decide",

@@ -287,7 +287,7 @@ def _echelon(work: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[int]]:
 def redacted(verdict: Verdict, hide: Hide) -> Verdict:
     """The verdict without the numbers of the hidden groups; no verdict, limit or exit code changes.
 
-    `hide`: (by, group) as the verdict writes them, `("race&sex", "Asian & F")`; `("overall", "")` is all rows. A
+    `hide`: (by, group) as the verdict writes them, `("race&sex", "Asian & F")`; `("overall", "")` is all rows, `("class", "3")` a class. A
     hidden stratum keeps its name and verdict. One that is compared with a hidden group keeps its own rate and rows,
     but not the comparison, which would give the other's rate away. Warnings about hidden groups are left out, and
     one that says how many groups are hidden takes their place. What people wrote in the policy stands as it is.
@@ -313,8 +313,9 @@ def _check(check: Check, hide: Hide, names: re.Pattern[str], reason: str) -> Che
 
 
 def _stratum(by: str, s: Stratum, hide: Hide, names: re.Pattern[str], reason: str) -> Stratum:
-    # A stratum of one class and one group has the group's rows; one of a class alone (group None) is no group's.
-    if (by, s.group or "") in hide:
+    # A stratum of one class and one group has the group's rows; one of a class alone is named by its class.
+    name = s.group if s.group is not None else s.class_ if by == "class" else None
+    if (by, name or "") in hide:
         return replace(
             s, value=None, rate=None, n=None, numerator=None, denominator=None, baseline=None, baseline_n=None,
             fail_bound=None, pass_bound=None, rows_needed=None, hidden=True, reason=reason,

@@ -39,9 +39,11 @@ def by_group(check):
 
 cells = st.tuples(*[st.integers(0, 60)] * 4).filter(lambda c: sum(c) > 0)
 tables = st.dictionaries(st.sampled_from("abcde"), cells, min_size=1, max_size=5).filter(
-    lambda t: any(c[0] + c[1] for c in t.values())
-    and any(c[0] + c[2] for c in t.values())
-    and any(c[1] + c[3] for c in t.values())
+    lambda t: (
+        any(c[0] + c[1] for c in t.values())
+        and any(c[0] + c[2] for c in t.values())
+        and any(c[1] + c[3] for c in t.values())
+    )
 )
 
 
@@ -71,7 +73,9 @@ def test_every_line_equals_the_oracle(drawn, metric, kind, limit, alpha):
 @given(tables, tables, st.sampled_from(["accuracy", "tpr", "fnr"]), st.sampled_from([0.0, 0.05, 0.3]))
 def test_a_change_against_an_unpaired_baseline_equals_the_oracle(before, after, metric, limit):
     rule = Rule("r", metric, ("g",), "max_increase", limit)
-    old, new = (oracle_gate.counts(table(**t).itertuples(index=False, name=None), metric) for t in (before, after))
+    old, new = (
+        oracle_gate.counts(table(**t).itertuples(index=False, name=None), metric) for t in (before, after)
+    )
     verdict = fairaudit.gate(table(**after), Policy("p", (rule,)), baseline=table(**before), positive="1")
     judged = [g for g in new if new[g][1] >= 10 and old.get(g, (0, 0))[1] >= 10]
     for s in verdict.checks[0].strata:
@@ -96,8 +100,12 @@ def test_a_bound_that_touches_the_limit_passes_and_does_not_fail():
             assert at_pass.verdict == "pass"
             assert at_fail.verdict == "inconclusive"
             step = 1e-9 if kind == "min" else -1e-9
-            near = by_group(one(frame, Rule("r", "accuracy", ("g",), kind, s.pass_bound + step)).checks[0])[group]
-            past = by_group(one(frame, Rule("r", "accuracy", ("g",), kind, s.fail_bound + step)).checks[0])[group]
+            near = by_group(one(frame, Rule("r", "accuracy", ("g",), kind, s.pass_bound + step)).checks[0])[
+                group
+            ]
+            past = by_group(one(frame, Rule("r", "accuracy", ("g",), kind, s.fail_bound + step)).checks[0])[
+                group
+            ]
             assert near.verdict == "inconclusive"
             assert past.verdict == "fail"
 
@@ -245,7 +253,10 @@ def test_against_the_rest_or_all_rows(reference, kind):
         p, q, whole = (x / n for x, n in (mine, rest, total))
         other = q if reference == "rest" else whole
         if kind == "min_ratio":
-            low, high = oracle_gate.mover_ratio(mine, rest, 0.05)[0], oracle_gate.mover_ratio(mine, rest, 0.05 / 3)[1]
+            low, high = (
+                oracle_gate.mover_ratio(mine, rest, 0.05)[0],
+                oracle_gate.mover_ratio(mine, rest, 0.05 / 3)[1],
+            )
             through = [r if reference == "rest" else r / (share * r + 1 - share) for r in (low, high)]
             assert found[g].value == pytest.approx(p / other)
             assert found[g].pass_bound == pytest.approx(through[0], abs=1e-6)
@@ -318,7 +329,9 @@ def test_pairing_by_id_narrows_a_change():
     """1 row in 50 differs: unpaired nothing can be said, paired the change is known to a point."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 2000).astype(str)
-    before = pd.DataFrame({"id": range(2000), "g": "a", "y_true": y, "y_pred": np.where(rng.random(2000) < 0.8, y, "x")})
+    before = pd.DataFrame(
+        {"id": range(2000), "g": "a", "y_true": y, "y_pred": np.where(rng.random(2000) < 0.8, y, "x")}
+    )
     before["y_pred"] = before["y_pred"].where(before["y_pred"] != "x", np.where(y == "1", "0", "1"))
     after = before.copy()
     after.loc[:19, "y_pred"] = after.loc[:19, "y_true"]
@@ -331,7 +344,10 @@ def test_pairing_by_id_narrows_a_change():
 
 
 def test_an_audit_as_baseline_is_nearly_the_rows_it_was_made_of():
-    before, after = table(a=(400, 50, 50, 400), b=(40, 5, 5, 40)), table(a=(380, 70, 50, 400), b=(41, 4, 5, 40))
+    before, after = (
+        table(a=(400, 50, 50, 400), b=(40, 5, 5, 40)),
+        table(a=(380, 70, 50, 400), b=(41, 4, 5, 40)),
+    )
     rule = Rule("r", "accuracy", ("g",), "max_decrease", 0.05)
     rows = fairaudit.gate(after, Policy("p", (rule,)), baseline=before, positive="1").checks[0]
     audit = fairaudit.audit(before, y_true="y_true", y_pred="y_pred", sensitive=["g"], positive="1")
@@ -361,3 +377,23 @@ def test_the_content_depends_on_rows_and_policy_alone():
     rule = Rule("r", "tpr", ("g",), "min_ratio", 0.5)
     first, second = one(frame, rule), one(frame.sample(frac=1, random_state=0), rule)
     assert first.content_sha256 == second.content_sha256
+
+
+def test_small_counts_are_hidden_and_cannot_be_worked_out():
+    frame = table(a=(300, 50, 50, 300), b=(200, 20, 20, 200), c=(30, 12, 12, 30), d=(5, 1, 2, 20))
+    rules = (
+        Rule("r", "tpr", ("g",), "min_ratio", 0.5),
+        Rule("s", "accuracy", ("overall",), "min", 0.5),
+        Rule("t", "recall", ("class",), "min", 0.5),
+    )
+    plain = fairaudit.gate(frame, Policy("p", rules), positive="1")
+    hidden = fairaudit.gate(frame, Policy("p", rules, suppress_below=10), positive="1")
+    assert [s.group for s in hidden.checks[0].strata if s.hidden] == ["c", "d"]  # c, or d = all − a − b − c
+    assert [s.verdict for c in hidden.checks for s in c.strata] == [
+        s.verdict for c in plain.checks for s in c.strata
+    ]
+    assert hidden.exit_code == plain.exit_code
+    assert not any(s.hidden for c in hidden.checks[1:] for s in c.strata)
+    assert '"numerator": 5' not in hidden.to_json()
+    none = fairaudit.gate(table(a=(300, 3, 50, 300)), Policy("p", rules, suppress_below=10), positive="1")
+    assert all(s.hidden for c in none.checks for s in c.strata)
