@@ -22,7 +22,7 @@ from fairaudit_cli.main import run
 
 POLICY_WORDS = (
     "reference", "waiver", "family", "on_inconclusive", "suppress_below", "exclude_groups", "missing_baseline",
-    "alpha", "severity", "because", "by",
+    "alpha", "severity", "because", "by", "vs", "groups",
 )  # fmt: skip
 WORDS = (
     "class", "sensitive attribute", "group", "intersection", "cell", "stratum", "rate", "disparity", "undefined",

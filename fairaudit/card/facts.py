@@ -194,7 +194,8 @@ def left_out(a: Audit) -> tuple[str, ...]:
 
 
 def _few(e: Estimate) -> str:
-    return (e.reason or f"{e.n} rows").partition(":")[0]
+    said = (e.reason or f"{e.n} rows").partition(":")[0]
+    return "1 row" + said.removeprefix("1 rows") if said.startswith("1 rows") else said
 
 
 def _reasons(whys: Mapping[str, Iterable[str]]) -> str:

@@ -2,7 +2,7 @@
 
 For sex categories, race/ethnicity categories and their intersections: applicants, selected, selection rate and
 impact ratio (the rate of a category over that of the most selected category of its table, § 5-300), the number of
-people of an unknown category (§ 5-301(b)(5)), and beside the rule's numbers our intervals, which it does not ask for.
+people of an unknown category (§ 5-301), and beside the rule's numbers our intervals, which it does not ask for.
 """
 
 from __future__ import annotations
