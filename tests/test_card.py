@@ -362,6 +362,22 @@ def test_who_is_at_risk_is_named_where_a_gap_is_shown() -> None:
     assert said["predictive_parity_difference by race"] == "groups of race: none singled out"
 
 
+@pytest.mark.parametrize(("label", "worse"), [(1, "sex=M"), (0, "sex=F")])
+def test_who_is_missed_or_accused_more_often_is_at_risk(label: int, worse: str) -> None:
+    """`F` is predicted positive more often: among positives `M` is missed, among negatives `F` is accused."""
+    rows = [
+        (y, int(k % 10 < (8 if s == "F" and y == label else 4)), s)
+        for y in (0, 1)
+        for s in "FM"
+        for k in range(200)
+    ]
+    audit = audited(pd.DataFrame(rows, columns=["label", "pred", "sex"]), sensitive=["sex"], cross=1)
+    bom = json.loads(writers(Source(audit, "a", "2026-01-31", "0"), Names(), {})["cyclonedx"]())
+    said = {a["harms"].split(" by")[0]: a["groupAtRisk"] for a in
+            bom["components"][0]["modelCard"]["considerations"]["fairnessAssessments"]}  # fmt: skip
+    assert said["equalized_odds_difference"] == worse
+
+
 def test_the_same_audit_gives_the_same_bytes() -> None:
     for form in ("hf", "ll144", "cyclonedx"):
         assert written("gap", form) == written("gap", form)

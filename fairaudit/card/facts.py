@@ -114,7 +114,7 @@ class Gap:
 
     `smallest`: the smallest gap that these rows could have shown, which is the upper end of that interval: at its
     level every larger gap is ruled out, and a gap of that size or less may be there without being seen. None
-    where the gap is undefined. (The interval holds for all evaluable groups at once, so no search is left unpaid.)
+    where the gap is undefined. (Its lower end pays for the search over all evaluable groups.)
     """
 
     estimate: Estimate

@@ -218,7 +218,7 @@ def _with_ratios(a: Audit, found: Sequence[Category]) -> tuple[list[Category], t
         (min(1.0, float(low[i == k].min())), min(1.0, float(high[i == k].min()))) for k in range(len(found))
     ]
     out = [replace(c, ratio_low=b[0], ratio_high=b[1]) for c, b in zip(ratios, bounds, strict=True)]
-    return out, (min(b[0] for b in bounds), min(b[1] for b in bounds))
+    return out, simultaneous.lowest_ratio(shares, a.settings.level)
 
 
 def content(source: Source, names: Names, asked: Filing) -> dict[str, Any]:
