@@ -38,6 +38,12 @@ def test_an_inconclusive_group() -> None:
     )
 
 
+def test_bounds_are_told_from_below_to_above() -> None:
+    check = Check("r", "race", "fpr", "max", 0.2, False, None, "inconclusive", ())
+    told = stratum_sentence(check, Stratum("A", "inconclusive", value=0.2, fail_bound=0.1, pass_bound=0.3))
+    assert "; at least 10.0 % and at most 30.0 % with confidence, the limit is 20.0 %" in told
+
+
 def test_passes_warnings_waivers_and_what_is_left_out() -> None:
     asks = "inside the limit: ratio of selection_rate to that of every other group at least 0.80."
     assert said(PASSED) == f"four-fifths by race: pass. The only group is {asks}"

@@ -214,7 +214,7 @@ def _grounds(check: Check, s: Stratum) -> list[str]:
     nearest, farthest = ("at most", "at least") if check.at_least else ("at least", "at most")
     near = [] if s.fail_bound is None else [f"{nearest} {amount(check, s.fail_bound)}"]
     far = [] if s.pass_bound is None else [f"{farthest} {amount(check, s.pass_bound)}"]
-    said = {FAIL: near, PASS: far}.get(s.verdict, [*far, *near])
+    said = {FAIL: near, PASS: far}.get(s.verdict, sorted([*far, *near]))  # at least, then at most
     out = [f"{' and '.join(said)} with confidence, {limit}"] if said else []
     if s.reason:
         out.append(_sentence(s.reason))
