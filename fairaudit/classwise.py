@@ -246,5 +246,5 @@ def panel(view: View, metric: str) -> Iterator[Estimate]:
         bounds = simultaneous.middle(simultaneous.family(shares, level))
         yield over(view, metric, float(np.median(v)), bounds, method, n)
     else:
-        bounds = simultaneous.smallest(simultaneous.family(shares, level))
+        bounds = simultaneous.smallest(shares, level)
         yield over(view, metric, float(v.min()), bounds, method, n, at={key: lowest})

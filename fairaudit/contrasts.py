@@ -15,6 +15,8 @@ from fairaudit.strata import Members
 
 Array = np.ndarray[Any, Any]
 Ends = tuple[Array, Array]
+#: (critical value or values, growth, which contrasts or None for all) -> (low, high).
+Bounds = Callable[["Array | float", "Array | float", "Array | None"], Ends]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,17 +24,18 @@ class Contrasts:
     """Numbers held against one limit, all (n,).
 
     `stratum`: which stratum each speaks for; `against`: the stratum it is compared with, −1 for none. `usable`: both
-    sides are evaluable. `bounds(z, growth)`: (low, high) at one-sided critical values, as if each stratum had
-    `growth` times its rows. `df`: of the bounds. `pairs_of`: how many independent strata all pairs are formed of
-    (0: not all pairs), for Tukey's range instead of Bonferroni. `joint`: the bounds are simultaneous already.
-    `reasons`: of each stratum, why the other side is not usable.
+    sides are evaluable. `bounds(z, growth, index)`: (low, high) at one-sided critical values (one, or one for each of
+    all contrasts), as if each stratum had `growth` times its rows; of all contrasts, or of those at `index`. `df`: of
+    the bounds. `pairs_of`: how many independent strata all pairs are formed of (0: not all pairs), for Tukey's range
+    instead of Bonferroni. `joint`: the bounds are simultaneous already. `reasons`: of each stratum, why the other
+    side is not usable.
     """
 
     stratum: Array
     against: Array
     value: Array
     usable: Array
-    bounds: Callable[[Array | float, Array | float], Ends]
+    bounds: Bounds
     df: Array | float = inf
     pairs_of: int = 0
     joint: bool = False
@@ -56,12 +59,21 @@ class Contrasts:
         return criticals(tail, self.df) if isinstance(self.df, np.ndarray) else critical(tail, self.df)
 
 
+def _at(values: Array | float, index: Array | None) -> Array | float:
+    return values[index] if isinstance(values, np.ndarray) and index is not None else values
+
+
+def _at_all(values: Array, index: Array | None) -> Array:
+    return values if index is None else np.asarray(values[index])
+
+
 def single(members: Members) -> Contrasts:
     """Each stratum by itself."""
     every = np.arange(len(members.value))
 
-    def bounds(z: Array | float, growth: Array | float) -> Ends:
-        found = members.bounds(every, z, growth)
+    def bounds(z: Array | float, growth: Array | float, index: Array | None) -> Ends:
+        at = every if index is None else index
+        found = members.bounds(at, _at(z, index), growth)
         return found.low, found.high
 
     return Contrasts(every, np.full(len(every), -1), members.value, members.evaluable, bounds, members.df,
@@ -116,9 +128,10 @@ def _between(
         value = members.value[i] / members.value[j] if quotient else members.value[i] - members.value[j]
     corr = _correlation(members, i, j)
 
-    def bounds(z: Array | float, growth: Array | float) -> Ends:
-        first, second = members.bounds(i, z, growth), members.bounds(j, z, growth)
-        return ratio(first, second) if quotient else difference(first, second, corr)
+    def bounds(z: Array | float, growth: Array | float, index: Array | None) -> Ends:
+        z = _at(z, index)
+        first, second = (members.bounds(_at_all(k, index), z, growth) for k in (i, j))
+        return ratio(first, second) if quotient else difference(first, second, _at(corr, index))
 
     usable = members.evaluable[i] & members.evaluable[j]
     df = _paired_df(members, i, j)
@@ -139,7 +152,7 @@ def to_rest(whole: Members, quotient: bool, lower_is_better: bool, of_all: bool)
         return found
     pi = share[found.stratum]
 
-    def through(r: Array) -> Array:
+    def through(r: Array, pi: Array) -> Array:
         if not quotient:
             out = (1 - pi) * r
         elif lower_is_better:  # r = p_rest / p_g, and p / p_g = π + (1 − π) r
@@ -149,11 +162,12 @@ def to_rest(whole: Members, quotient: bool, lower_is_better: bool, of_all: bool)
                 out = np.where(np.isinf(r), 1 / pi, r / (pi * r + 1 - pi))
         return np.asarray(out)
 
-    def bounds(z: Array | float, growth: Array | float) -> Ends:
-        low, high = found.bounds(z, growth)
-        return through(low), through(high)
+    def bounds(z: Array | float, growth: Array | float, index: Array | None) -> Ends:
+        low, high = found.bounds(z, growth, index)
+        mine = pi if index is None else pi[index]
+        return through(low, mine), through(high, mine)
 
-    return Contrasts(found.stratum, found.against, through(found.value), found.usable, bounds, found.df)
+    return Contrasts(found.stratum, found.against, through(found.value, pi), found.usable, bounds, found.df)
 
 
 def _with_rest(whole: Members, mine: Array, rest: Array, quotient: bool, lower_is_better: bool) -> Contrasts:
@@ -168,10 +182,10 @@ def _with_rest(whole: Members, mine: Array, rest: Array, quotient: bool, lower_i
         )
     found = _between(whole, i, j, stratum, np.full(len(stratum), -1), quotient)
 
-    def bounds(z: Array | float, growth: Array | float) -> Ends:
+    def bounds(z: Array | float, growth: Array | float, index: Array | None) -> Ends:
         # the rest does not grow with the group alone
         both = np.concatenate([growth, np.ones(len(mine))]) if isinstance(growth, np.ndarray) else growth
-        return found.bounds(z, both)
+        return found.bounds(z, both, index)
 
     return Contrasts(stratum, found.against, found.value, found.usable, bounds, found.df)
 
@@ -182,10 +196,12 @@ def change(before: Members, after: Members, corr: Sequence[float] | None, decrea
     rho: Array | float = 0.0 if corr is None else np.asarray(corr, float)
     value = before.value - after.value if decrease else after.value - before.value
 
-    def bounds(z: Array | float, growth: Array | float) -> Ends:
-        old = before.bounds(every, z, growth if corr is not None else 1.0)
-        new = after.bounds(every, z, growth)
-        return difference(old, new, rho) if decrease else difference(new, old, rho)
+    def bounds(z: Array | float, growth: Array | float, index: Array | None) -> Ends:
+        at, z = _at_all(every, index), _at(z, index)
+        old = before.bounds(at, z, growth if corr is not None else 1.0)
+        new = after.bounds(at, z, growth)
+        mine = _at(rho, index)
+        return difference(old, new, mine) if decrease else difference(new, old, mine)
 
     df = np.minimum(before.df, after.df)
     usable = before.evaluable & after.evaluable

@@ -98,7 +98,7 @@ def worst_cell(view: View, metric: str) -> Iterator[Estimate]:
     shares = found.shares.take(found.evaluable)
     k = int(found.evaluable[int(shares.value.argmin())])
     group, class_ = divmod(k, len(view.classes))
-    bounds = simultaneous.smallest(simultaneous.family(shares, view.settings.level))
+    bounds = simultaneous.smallest(shares, view.settings.level)
     at = {"group": view.groups[group], "class": view.classes[class_]}
     yield over(
         view,
@@ -203,12 +203,16 @@ def eod_max(view: View, metric: str) -> Iterator[Estimate]:
     if not len(contrast.evaluable):
         yield _no_contrast(view, metric)
         return
-    low, high = contrast.bounds(contrast.evaluable, view.settings.level, len(contrast.evaluable))
+    level, tests = view.settings.level, len(contrast.evaluable)
+    low, _ = simultaneous.outer(*contrast.bounds(contrast.evaluable, level, tests))
+    _, high = simultaneous.outer(
+        *contrast.bounds(contrast.evaluable, level, 1)
+    )  # only the largest one's must hold
     sizes = np.abs(contrast.value[contrast.evaluable])
     group, class_ = divmod(int(contrast.evaluable[int(sizes.argmax())]), len(classes))
     at = {"group": view.groups[group], "class": view.classes[classes[class_]]}
     n = int(view.rows.support[:, classes].sum())
-    yield over(view, metric, float(sizes.max()), simultaneous.outer(low, high), _method(contrast), n, at=at)
+    yield over(view, metric, float(sizes.max()), (low, high), _method(contrast), n, at=at)
 
 
 def eod_macro(view: View, metric: str) -> Iterator[Estimate]:

@@ -14,6 +14,7 @@ from fairaudit.columns import Inputs
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.judging import judge
 from fairaudit.labels import split_by
+from fairaudit.planning import planned
 from fairaudit.policy import Policy, Rule, Waiver
 from fairaudit.prepare import Naming, naming, views
 from fairaudit.strata import Names, names, names_of
@@ -90,6 +91,7 @@ class _Court:
     views: Mapping[str, View]
     baseline: Baseline | None
     spread: int
+    plan: bool
 
     def view(self, by: str) -> View:
         if by in ("overall", "class"):
@@ -101,13 +103,21 @@ class _Court:
 
 
 def judged(
-    tally: Tally, policy: Policy, known: Naming, settings: Settings, baseline: Baseline | None = None
+    tally: Tally,
+    policy: Policy,
+    known: Naming,
+    settings: Settings,
+    baseline: Baseline | None = None,
+    plan: bool = True,
 ) -> Verdict:
-    """The verdict on a tally: a pure function of counts, policy and baseline."""
+    """The verdict on a tally: a pure function of counts, policy and baseline.
+
+    `plan`: whether open strata say how many more rows would decide them.
+    """
     every = {v.by: v for v in views(tally, known, settings)}
     whole = [w.rule for w in policy.waivers if w.group is None]
     counted = [r for r in policy.rules if r.severity == "error" and r.id not in whole]
-    court = _Court(policy, every, baseline, max(len(counted), 1) if policy.family == "policy" else 1)
+    court = _Court(policy, every, baseline, max(len(counted), 1) if policy.family == "policy" else 1, plan)
     checks = tuple(
         _check(court, rule, by) for rule in policy.rules for by in rule.by if not skipped(rule, baseline)
     )
@@ -163,7 +173,8 @@ def _strata(
     fail_tail = alpha / len(rule.by) / court.spread / len(found)
     out = []
     for part in found:
-        for s in judge(part, fail_tail, alpha):
+        result = judge(part, fail_tail, alpha)
+        for s in planned(part, result, fail_tail, alpha) if court.plan else result.strata:
             own = names(view.by, s.group) if s.group is not None and view.kind == "attribute" else None
             until = next(
                 (w.until for w, n in zip(waivers, waived, strict=True) if n is None or n == own), None

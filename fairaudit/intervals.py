@@ -60,21 +60,20 @@ class Parts:
             factor = np.where(plain > 0, np.sqrt(var / plain), 1.0)
         return Parts(self.value, self.size, self.present, np.maximum(np.nan_to_num(factor, nan=1.0), 1.0))
 
-    def mean_bounds(self, mean: Array, z: Array | float, share: Share | None = None) -> Bounded:
-        """MOVER for a mean: θ − f √Σ(p_c − l_c)² / C and likewise above, from the parts' bounds (Wilson's by default).
+    def mean_bounds(self, mean: Array, z: Array | float, share: Share) -> Bounded:
+        """The bounds of a mean as of one proportion, with the effective size θ(1 − θ) / Var.
 
-        A part at 0 or 1 has a wide bound where it has few rows, so its noise is not lost (a plug-in variance is 0).
+        Var = f² Σ p̃(1 − p̃)/m / C² with p̃ = (x + ½)/(m + 1), so that a part at 0 or 1 keeps its noise where it has few
+        rows. MOVER from the parts' own bounds is no choice far in the tails: however large z, it never leaves
+        θ + √Σ(1 − p)²/C (measured: a minimum over 8 groups at recall .98 covers 70 % so, 95 % with this).
         """
-        with np.errstate(invalid="ignore"):
-            low, high = (share or wilson)(
-                self.value, self.size, z[:, None] if isinstance(z, np.ndarray) else z
-            )
-        count = np.maximum(self.present.sum(axis=1), 1)
-        below = np.sqrt(np.where(self.present, (self.value - low) ** 2, 0.0).sum(axis=1)) / count
-        above = np.sqrt(np.where(self.present, (high - self.value) ** 2, 0.0).sum(axis=1)) / count
-        return Bounded(
-            mean, np.maximum(mean - self.factor * below, 0.0), np.minimum(mean + self.factor * above, 1.0)
-        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            soft = np.where(self.present, (self.value * self.size + 0.5) / (self.size + 1), 0.0)
+            count = np.maximum(self.present.sum(axis=1), 1)
+            noise = np.where(self.present, soft * (1 - soft) / self.size, 0.0).sum(axis=1)
+            middle = soft.sum(axis=1) / count
+            size = middle * (1 - middle) / (noise / count**2 * self.factor**2)
+        return Bounded(mean, *share(mean, size, z))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,20 +103,25 @@ class Shares:
         return Shares(self.value[index], self.size[index], corr, df, draws, parts)
 
     def bounded(self, z: Array | float, share: Share | None = None) -> Bounded:
-        """Each estimate with its bounds at the critical value(s) z: those of `share`, or MOVER's for means of shares.
+        """Each estimate with its bounds at the critical value(s) z.
 
         `share`: `wilson` (default), `jeffreys` (many strata together, far in the tails, where it holds better than
-        Wilson's; means of shares keep Wilson's parts), or `exact`.
+        Wilson's), or `exact`.
         """
         share = share or wilson
         if self.parts is not None:
-            return self.parts.mean_bounds(self.value, z, exact if share is exact else wilson)
+            return self.parts.mean_bounds(self.value, z, share)
         return Bounded(self.value, *share(self.value, self.size, z))
 
     def take_pairs(self, index: Array, z: Array | float, share: Share | None = None) -> Bounded:
-        """The bounds of these members, one critical value each; without the joint matrices, which pairs do not need."""
+        """The bounds of these members, one critical value each; without the joint matrices, which pairs do not need.
+
+        Wilson's by default, Jeffreys' for means of shares (measured: the gap of 12 groups' macro F1 at .98 covers 93 %
+        with Wilson's, 95 % with these).
+        """
         parts = None if self.parts is None else self.parts.take(index)
-        return Shares(self.value[index], self.size[index], parts=parts).bounded(z, share)
+        usual = wilson if parts is None else jeffreys
+        return Shares(self.value[index], self.size[index], parts=parts).bounded(z, share or usual)
 
     def least_df(self) -> float:
         """The smallest degrees of freedom: what a number over all of them is judged by."""

@@ -48,9 +48,13 @@ def family(shares: Shares, level: float, tests: int | None = None) -> Bounded:
     return shares.bounded(z, jeffreys)
 
 
-def smallest(bounded: Bounded) -> tuple[float, float]:
-    """The interval of the minimum: [min l, min u], from simultaneous bounds."""
-    return float(bounded.low.min()), float(bounded.high.min())
+def smallest(shares: Shares, level: float) -> tuple[float, float]:
+    """The interval of the minimum: [min l, min u], u simultaneous, l each stratum's own.
+
+    Below needs no correction: the minimum is one of the strata, and only that one's bound must hold.
+    """
+    own = shares.bounded(criticals((1 - level) / 2, shares.df), jeffreys)
+    return float(own.low.min()), float(family(shares, level).high.min())
 
 
 def middle(bounded: Bounded) -> tuple[float, float]:
@@ -59,21 +63,24 @@ def middle(bounded: Bounded) -> tuple[float, float]:
 
 
 def gap(shares: Shares, level: float, tests: int = 1) -> tuple[float, float]:
-    """The interval of max − min, from simultaneous intervals of all pairwise differences.
+    """The interval of max − min: [max over pairs of max(0, l, −u), max over pairs of max(|l|, |u|)].
 
-    [max over pairs of max(0, l, −u), max over pairs of max(|l|, |u|)]: it contains 0 when nothing differs.
-    `tests`: how many such gaps are judged together (each gets α / tests).
+    The lower end from simultaneous intervals of all pairwise differences, so it is 0 when nothing differs; the upper
+    end from each pair's own: only the bound of the pair with the largest gap must hold. `tests`: how many such
+    gaps the largest is taken of (the lower end of each gets α / tests).
     """
-    level = 1 - (1 - level) / tests
     size = len(shares.value)
     if size < 2:
         return 0.0, 0.0
+    joint = 1 - (1 - level) / tests
     if size > MAX_PAIRED:
-        bounds = family(shares, level)
+        bounds = family(shares, joint)
         low = max(0.0, float(bounds.low.max() - bounds.high.min()))
         return low, float(bounds.high.max() - bounds.low.min())
-    low_i, high_i = _pair_differences(shares, level)
-    return outer(low_i, high_i)
+    i, j = np.triu_indices(size, 1)
+    together = _pair_differences(shares, i, j, pair_critical(shares, joint, i, j))
+    own = _pair_differences(shares, i, j, critical((1 - level) / 2, shares.least_df()))
+    return outer(*together)[0], outer(*own)[1]
 
 
 def outer(low: Array, high: Array) -> tuple[float, float]:
@@ -83,10 +90,8 @@ def outer(low: Array, high: Array) -> tuple[float, float]:
     )
 
 
-def _pair_differences(shares: Shares, level: float) -> tuple[Array, Array]:
-    i, j = np.triu_indices(len(shares.value), 1)
+def _pair_differences(shares: Shares, i: Array, j: Array, z: Array | float) -> tuple[Array, Array]:
     corr = 0.0 if shares.corr is None else shares.corr[i, j]
-    z = pair_critical(shares, level, i, j)
     return difference(shares.take_pairs(i, z), shares.take_pairs(j, z), corr)
 
 
@@ -138,18 +143,23 @@ def tukey(groups: int, level: float) -> float:
 
 
 def lowest_ratio(shares: Shares, level: float, tests: int = 1) -> tuple[float, float]:
-    """The interval of min / max: over ordered pairs, [min l, min u] of p_i / p_j, capped at 1."""
-    level = 1 - (1 - level) / tests
+    """The interval of min / max: over ordered pairs, [min l, min u] of p_i / p_j, capped at 1.
+
+    As with gaps, the end that faces 1 is simultaneous and the other is each pair's own.
+    """
     size = len(shares.value)
     if size < 2:
         return 1.0, 1.0
+    joint = 1 - (1 - level) / tests
     if size > MAX_PAIRED:
-        bounds = family(shares, level)
+        bounds = family(shares, joint)
         top = float(bounds.low.max())
         high = min(1.0, float(bounds.high.min()) / top) if top > 0 else 1.0
         return float(bounds.low.min() / bounds.high.max()), high
     i, j = (a.ravel() for a in np.indices((size, size)))
     i, j = i[i != j], j[i != j]
-    z = pair_critical(shares, level, i, j)
-    lows, highs = ratio(shares.take_pairs(i, z), shares.take_pairs(j, z))
+    z = pair_critical(shares, joint, i, j)
+    _, highs = ratio(shares.take_pairs(i, z), shares.take_pairs(j, z))
+    own = critical((1 - level) / 2, shares.least_df())
+    lows, _ = ratio(shares.take_pairs(i, own), shares.take_pairs(j, own))
     return min(1.0, float(lows.min())), min(1.0, float(highs.min()))

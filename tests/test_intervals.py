@@ -90,6 +90,6 @@ def test_a_mean_keeps_the_noise_of_a_part_at_one() -> None:
     parts = Parts(
         np.array([[1.0, 0.9]]), np.array([[3.0, 200.0]]), np.ones((1, 2), bool), np.ones(1)
     ).inflated(np.array([0.9 * 0.1 / 200 / 4]))
-    found = parts.mean_bounds(np.array([0.95]), Z)
+    found = parts.mean_bounds(np.array([0.95]), Z, wilson)
     assert float(found.low[0]) < 0.75
     assert float(found.high[0]) < 1.0
