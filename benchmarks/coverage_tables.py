@@ -1,0 +1,226 @@
+"""The results as Markdown tables, and the page that holds them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean, median
+from typing import Any
+
+TARGET, ENOUGH = 0.935, 0.92
+#: In the order of the page: what each kind of world is called there.
+KIND_NAMES = {
+    "selection": "groups", "cells": "cells", "rare": "groups, rare positives", "multiclass": "groups × 3 classes",
+    "classes": "classes", "macro": "groups, macro mean",
+}  # fmt: skip
+Point = Mapping[str, Any]
+
+
+def load(path: Path) -> dict[str, Any]:
+    """What a part of the benchmark saved, its points as records."""
+    saved = json.loads(path.read_text())
+    points: Iterable[list[Any]] = saved["points"]
+    return saved | {"points": [dict(zip(saved["columns"], row, strict=True)) for row in points]}
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share as a percentage."""
+    return "–" if share is None else f"{100 * share:.{digits}f} %"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(c) for c in line) + " |" for line in lines)
+
+
+def defined(points: Iterable[Point]) -> list[Point]:
+    """The points where the number has a value in some draw."""
+    return [p for p in points if p["defined"]]
+
+
+def by_metric(points: Iterable[Point]) -> dict[tuple[str, str], list[Point]]:
+    """(metric, kind of world) -> its points, in the page's order."""
+    out: dict[tuple[str, str], list[Point]] = defaultdict(list)
+    for p in defined(points):
+        out[p["metric"], p["kind"]].append(p)
+    return dict(sorted(out.items(), key=lambda item: list(KIND_NAMES).index(item[0][1])))
+
+
+def width_ratios(points: Iterable[Point]) -> list[float]:
+    """Our mean width by Bonferroni–Wald's, at each point where that covers the target itself."""
+    return [
+        p["width"] / p["wald_width"]
+        for p in defined(points)
+        if p["wald_coverage"] >= TARGET and p["wald_width"]
+    ]
+
+
+def rates(found: Point) -> str:
+    """Single rates, by method and size."""
+    rows = [
+        (p["method"], f"{p['rows']:,}", percent(p["mean"], 2), _lowest(p), percent(p["lowest_5_events"]),
+         percent(p["lowest_1_events"]), f"{p['mean_width']:.4f}")
+        for p in found["points"]
+    ]  # fmt: skip
+    head = (
+        "interval",
+        "rows",
+        "mean coverage",
+        "lowest, ≥ 10 events",
+        "≥ 5 events",
+        "≥ 1 event",
+        "mean width",
+    )
+    return table(head, rows)
+
+
+def _lowest(p: Point) -> str:
+    return f"{percent(p['lowest'])} (at {percent(p['lowest_at'], 2)})"
+
+
+def dips(found: Point) -> str:
+    """Wilson's deepest dips over all sizes."""
+    d = found["dips"]
+    rows = [(percent(p["coverage"], 2), p["rows"], percent(p["rate"], 2)) for p in d["lowest"]]
+    first, last = d["sizes"]
+    return (
+        table(("coverage", "rows", "base rate"), rows)
+        + f"\n\nOver every number of rows from {first} to {last:,}: {d['sizes_with_a_point_below_93']} sizes have a "
+        f"base rate below 93 %, {d['sizes_with_a_point_below_92']} below 92 %; the lowest mean over base rates is "
+        f"{percent(d['lowest_mean'], 2)}."
+    )
+
+
+def gaps(found: Point) -> str:
+    """Coverage and width by metric."""
+    rows = []
+    for (metric, kind), points in by_metric(found["points"]).items():
+        covers = [p["coverage"] for p in points]
+        ratios = width_ratios(points)
+        missed = sum(c < TARGET for c in covers)
+        wald = sum(p["wald_coverage"] < TARGET for p in points)
+        rows.append((f"`{metric}`", KIND_NAMES[kind], len(points), percent(min(covers)), percent(fmean(covers)), missed,
+                     wald, f"{fmean(ratios):.3f}" if ratios else "–", len(ratios)))  # fmt: skip
+    every = defined(found["points"])
+    ratios = width_ratios(every)
+    covers = [p["coverage"] for p in every]
+    rows.append(("all", "", len(every), percent(min(covers)), percent(fmean(covers)), sum(c < TARGET for c in covers),
+                 sum(p["wald_coverage"] < TARGET for p in every),
+                 f"{fmean(ratios):.3f} (median {median(ratios):.3f})", len(ratios)))  # fmt: skip
+    head = (
+        "number",
+        "over",
+        "points",
+        "lowest",
+        "mean",
+        "below 93.5 %",
+        "Wald below 93.5 %",
+        "width / Wald's",
+        "at points",
+    )
+    return table(head, rows)
+
+
+def misses(found: Point) -> str:
+    """Every point below the target, worst first."""
+    below = sorted(
+        (p for p in defined(found["points"]) if p["coverage"] < TARGET), key=lambda p: p["coverage"]
+    )
+    rows = [_missed(p) for p in below]
+    again = [p for p in defined(found["points"]) if p.get("first") is not None]
+    said = (
+        f"{len(again)} of {len(defined(found['points'])):,} points fell below 93.5 % in the first draws and were drawn "
+        f"anew, five times as often; {len(below)} stayed below."
+    )
+    return said + ("\n\n" + table(MISS_HEAD, rows) if rows else "")
+
+
+MISS_HEAD = (
+    "number",
+    "over",
+    "K",
+    "smallest",
+    "base rate",
+    "ties",
+    "coverage",
+    "draws",
+    "truth below / above",
+    "Wald's",
+)
+
+
+def _missed(p: Point) -> tuple[object, ...]:
+    sides = f"{percent(p['too_high'])} / {percent(p['too_low'])}"
+    place = (p["strata"], f"{p['smallest']:,}", p["rate"], "yes" if p["tied"] else "no")
+    covers = (percent(p["coverage"], 2), f"{p['defined']:,}", sides, percent(p["wald_coverage"]))
+    return (f"`{p['metric']}`", KIND_NAMES[p["kind"]], *place, *covers)
+
+
+def where(found: Point) -> str:
+    """Lowest coverage by K, rows and base rate, over all numbers."""
+    every = defined(found["points"])
+    rows = []
+    for name, key in (
+        ("groups or classes", "strata"),
+        ("rows of the smallest", "smallest"),
+        ("base rate", "rate"),
+        ("ties", "tied"),
+    ):
+        for value in sorted({p[key] for p in every}):
+            here = [p for p in every if p[key] == value]
+            covers = [p["coverage"] for p in here]
+            shown = (
+                {True: "yes", False: "no"}.get(value, f"{value:,}")
+                if isinstance(value, bool)
+                else f"{value:,}"
+            )
+            rows.append((name, shown, len(here), percent(min(covers)), percent(fmean(covers)),
+                         f"{fmean(width_ratios(here)):.3f}"))  # fmt: skip
+    return table(("", "", "points", "lowest", "mean", "width / Wald's"), rows)
+
+
+def clusters(found: Point) -> str:
+    """Clustered rows, with and without `--cluster`."""
+    rows = [
+        (f"`{p['metric']}`" + (" of the smallest group" if p["group"] else ""), f"{p['persons']:,}",
+         "yes" if p["pattern"] == "tied" else "no", p["group_of"], percent(p["clustered"]["coverage"]),
+         percent(p["iid"]["coverage"]))
+        for p in found["points"]
+    ]  # fmt: skip
+    return table(("number", "persons", "ties", "group of the", "with `--cluster`", "without"), rows)
+
+
+def weights(found: Point) -> str:
+    """Weighted rows."""
+    rows = [
+        (f"`{p['metric']}`" + (" of the smallest group" if p["group"] else ""), f"{p['rows']:,}",
+         "yes" if p["pattern"] == "tied" else "no", p["weights"], percent(p["weighted"]["coverage"]))
+        for p in found["points"]
+    ]  # fmt: skip
+    return table(("number", "rows", "ties", "weights", "coverage"), rows)
+
+
+def tables(found: Mapping[str, Point]) -> dict[str, str]:
+    """name -> table, of the parts that were run."""
+    out: dict[str, str] = {}
+    for part, shown in (
+        ("rates", (rates, dips)),
+        ("gaps", (gaps, where, misses)),
+        ("clusters", (clusters,)),
+        ("weights", (weights,)),
+    ):
+        if part in found:
+            out |= {f.__name__: f(found[part]) for f in shown}
+    return out
+
+
+def renewed(page: str, name: str, text: str) -> str:
+    """The page with the table between its marks replaced; unchanged where it has no such marks."""
+    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+    if start not in page or end not in page:
+        return page
+    before, _, rest = page.partition(start)
+    return f"{before}{start}\n\n{text}\n\n{end}{rest.partition(end)[2]}"
