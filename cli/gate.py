@@ -10,7 +10,7 @@ from fairaudit.errors import FairauditError
 from fairaudit_cli import output
 from fairaudit_cli.inputs import reads_predictions
 
-FORMATS = ("json", "md", "text", "junit", "sarif", "github", "gitlab")
+FORMATS = ("json", "md", "text", "junit", "sarif", "code-scanning", "github", "gitlab")
 #: What a policy says, and a flag must not.
 _OF_POLICY = {"level": "alpha", "min_events": "min_events", "min_n": "min_events", "seed": "seed"}
 _DEFAULTS = {"level": 0.95, "min_events": 10, "min_n": 30, "seed": 0}
@@ -22,15 +22,22 @@ def gate(
         list[str],
         typer.Argument(help="Predictions: CSV, TSV, JSON Lines or Parquet; several files; - for stdin."),
     ],
-    policy: Annotated[str, typer.Option(metavar="FILE", help="The policy (fairaudit.toml).")],
     options: dict[str, Any],
+    policy: Annotated[
+        str, typer.Option(metavar="FILE", help="The policy.", show_default=True)
+    ] = "fairaudit.toml",
     baseline: Annotated[
         str | None, typer.Option(metavar="FILE", help="Predictions or an audit (JSON) to compare with.")
     ] = None,
+    lint: Annotated[
+        bool, typer.Option("--lint", help="Only read policies (the arguments); no data, no verdict.")
+    ] = False,
     out: output.Output = None,
     json: output.Json = False,
 ) -> int:
     """Hold predictions against a policy. Exit code 0 pass, 1 fail, 3 inconclusive; a flag overrules [data]."""
+    if lint:
+        return _lint(preds)
     wanted = output.targets(out, FORMATS)
     for flag, key in _OF_POLICY.items():
         if options.pop(flag) != _DEFAULTS[flag]:
@@ -51,6 +58,7 @@ def gate(
         "text": lambda: text.verdict(verdict, source),
         "junit": lambda: junit.render(verdict),
         "sarif": lambda: sarif.render(verdict),
+        "code-scanning": lambda: sarif.render_code_scanning(verdict),
         "github": lambda: github.render(verdict),
         "gitlab": lambda: gitlab.render(verdict),
     }
@@ -62,3 +70,15 @@ def gate(
 
         print_page(gate_page.page(verdict, TERMINAL, source))
     return verdict.exit_code
+
+
+def _lint(policies: list[str]) -> int:
+    """Read policies and say what each asks; the first breach is the error."""
+    from fairaudit.policy_file import read_policy
+    from fairaudit.report.words import several
+
+    read = [read_policy(p) for p in policies]
+    for policy in read:
+        asked = f"{several(len(policy.rules), 'rule')}, {several(len(policy.waivers), 'waiver')}"
+        output.show(f"{policy.name}: {asked}\n")
+    return 0

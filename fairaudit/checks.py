@@ -122,8 +122,8 @@ def _part(
     build = _builder(what, rate, view, members, baseline, old)
     of = rate if rate != rule.metric else None
     return Part(
-        view.by, members, build, limit, size, judged, _shown(rule, what, view, members, size), of, quotient,
-        what.reference == "highest", old,
+        view.by, members, build, limit, size, judged, _shown(rule, what, view, members, size), of,
+        view.settings.min_events, quotient, what.reference == "highest", old,
     )  # fmt: skip
 
 

@@ -54,7 +54,8 @@ class Part:
 
     `size`: the first so many members are the strata (the rest of a contrast follows them). `judged`: (size,) which
     strata count (waived ones do not); `shown`: which the rule is about (others only serve as references).
-    `of`: the rate, where it is not the metric of the rule. `quotient`: a ratio. `comparison`: with the best-off
+    `of`: the rate, where it is not the metric of the rule. `least`: rows a
+    stratum needs to be judged. `quotient`: a ratio. `comparison`: with the best-off
     group, so a ratio ends at 1 and a difference at 0. `baseline`: the same strata before.
     """
 
@@ -66,6 +67,7 @@ class Part:
     judged: Array
     shown: Array
     of: str | None = None
+    least: int = 0
     quotient: bool = False
     comparison: bool = False
     baseline: Members | None = None

@@ -20,6 +20,7 @@ POWER = 0.8
 MOST, MOST_STRATA = 100.0, 40
 #: A stratum too small to plan from its own rate is planned from one pulled to the mean as if by this many rows.
 SHRINK = 10.0
+_HOPELESS = f"the value is at the limit or nearly: even {MOST:.0f} times the rows would not decide"
 
 
 def planned(
@@ -55,16 +56,16 @@ def _more(part: Part, found: Judged, s: int, tails: Tails) -> tuple[int | None, 
     values = contrasts.value[usable]
     other = int(contrasts.against[usable[part.limit.worst(values)]]) if np.isfinite(values).any() else -1
     if other < 0:
-        return None, f"{OPEN}, at the value or nearly: even {MOST:.0f} times the rows would not decide"
+        return None, _HOPELESS
     # the group it is compared with may be the one that is too small
     if (factor := _factor(part, contrasts, found.used, usable, tails, [other])) is not None:
         more = ceil((factor - 1) * float(part.members.total[other]))
         name = f"{part.by}={place_name(part.members.places[other])}"
-        return None, f"{OPEN}; about {more:,} more rows of {name}, which it is compared with, would decide"
+        return None, f"about {more:,} more rows of {name}, which it is compared with, would decide"
     everybody = sorted({s, *contrasts.against[usable].tolist()} - {-1})
     if (factor := _factor(part, contrasts, found.used, usable, tails, everybody)) is not None:
-        return None, f"{OPEN}; about {factor:.1f} times the rows of every group would decide"
-    return None, f"{OPEN}, at the value or nearly: even {MOST:.0f} times the rows would not decide"
+        return None, f"about {factor:.1f} times the rows of every group would decide"
+    return None, _HOPELESS
 
 
 def _factor(
@@ -113,4 +114,7 @@ def _small(part: Part, s: int, tails: Tails) -> int | None:
     if not len(usable):
         return None
     factor = _factor(as_if, found.contrasts, found.contrasts.usable, usable, tails, [s])
-    return None if factor is None else ceil((factor - 1) * float(members.total[s]))
+    if factor is None:
+        return None
+    least = max(factor, part.least / rows)  # and enough to be judged at all
+    return ceil((least - 1) * float(members.total[s]))

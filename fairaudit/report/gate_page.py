@@ -93,11 +93,12 @@ def _check(c: Check, verdict: Verdict, limits: Limits) -> list[Block]:
 
 
 def _ranked(c: Check) -> list[Stratum]:
-    """Worst first: by verdict, waived ones after all others, then by value."""
+    """Worst first: by verdict, waived ones after all others, then by value; without one last."""
 
-    def key(s: Stratum) -> tuple[bool, int, float]:
-        value = s.value if s.value is not None and not s.hidden else float("inf")
-        return s.waived is not None, _WORST_FIRST.index(s.verdict), value if c.at_least else -value
+    def key(s: Stratum) -> tuple[bool, int, bool, float]:
+        value = None if s.hidden else s.value
+        far = 0.0 if value is None else value if c.at_least else -value
+        return s.waived is not None, _WORST_FIRST.index(s.verdict), value is None, far
 
     return sorted(c.strata, key=key)
 

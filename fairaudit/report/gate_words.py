@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 
 from fairaudit.catalogue import BY_ID
+from fairaudit.judging import OPEN
 from fairaudit.report.words import clean, is_share, listed, number, several
 from fairaudit.verdict import FAIL, INCONCLUSIVE, PASS, WAIVED, Check, Outcome, Stratum, Verdict, outcome
 
@@ -216,7 +217,7 @@ def _grounds(check: Check, s: Stratum) -> list[str]:
     far = [] if s.pass_bound is None else [f"{farthest} {amount(check, s.pass_bound)}"]
     said = {FAIL: near, PASS: far}.get(s.verdict, sorted([*far, *near]))  # at least, then at most
     out = [f"{' and '.join(said)} with confidence, {limit}"] if said else []
-    if s.reason:
+    if s.reason and s.reason != OPEN:
         out.append(_sentence(s.reason))
     if s.rows_needed:
         out.append(f"about {several(s.rows_needed, 'more row')} of {_rows_of(check, s)} would decide")
