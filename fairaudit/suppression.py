@@ -287,11 +287,11 @@ def _echelon(work: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[int]]:
 def redacted(verdict: Verdict, hide: Hide) -> Verdict:
     """The verdict without the numbers of the hidden groups; no verdict, limit or exit code changes.
 
-    `hide`: (by, group) as the verdict writes them, `("race&sex", "Asian & F")`; `("overall", "")` is all rows, `("class", "3")` a class.
-    A
-    hidden stratum keeps its name and verdict. One that is compared with a hidden group keeps its own rate and rows,
-    but not the comparison, which would give the other's rate away. Warnings about hidden groups are left out, and
-    one that says how many groups are hidden takes their place. What people wrote in the policy stands as it is.
+    `hide`: (by, group) as the verdict writes them, `("race&sex", "Asian & F")`; `("overall", "")` is all rows,
+    `("class", "3")` a class. A hidden stratum keeps its name and verdict. One that is compared with a hidden group
+    keeps its own rate and rows, but not the comparison, which would give the other's rate away. Warnings about hidden
+    groups are left out, and one that says how many groups are hidden takes their place. What people wrote in the
+    policy stands as it is.
     """
     if not hide:
         return verdict
