@@ -9,6 +9,7 @@ from typing import Any
 from fairaudit.auditing import Audit
 from fairaudit.catalogue import BY_ID
 from fairaudit.estimate import Estimate
+from fairaudit.power import visible
 from fairaudit.report.words import number, stands_by, unit
 
 Key = tuple[str, str, str | None, str | None]
@@ -120,9 +121,10 @@ def told(flag: Flag) -> str:
 def unseen(a: Audit) -> list[str]:
     """For each attribute, what its rows could have shown: said when nothing is flagged over its groups.
 
-    The upper bound u of a simultaneous interval for a gap is at least the margin of every pair, so an observed
-    gap of u or more would have had a lower bound above 0; and gaps above u are ruled out at this level.
+    Gaps above the upper bound of the interval are ruled out at its level. What would have been flagged, with which
+    chance, is a plan (`power.visible`).
     """
+    rate = "tpr" if any(e.metric == "tpr" and e.class_ is None for e in a.estimates) else "accuracy"
     out = []
     for by in dict.fromkeys(g["attribute"] for g in a.groups):
         gaps = [e for e in a.estimates if e.by == by and e.group is None and BY_ID[e.metric].gap]
@@ -134,5 +136,20 @@ def unseen(a: Audit) -> list[str]:
             parts = [
                 f"{number(e.metric, e.interval.high)} in {e.metric}" for e in seen if e.interval is not None
             ]
-            out.append(f"{by}: these rows do not rule out gaps up to this many points: {', '.join(parts)}.")
+            said = f"{by}: these rows do not rule out gaps up to this many points: {', '.join(parts)}."
+            out.append(f"{said} {_reach(a, by, rate)}".rstrip())
     return out
+
+
+def _reach(a: Audit, by: str, rate: str) -> str:
+    """What the rows of each group could have shown."""
+    mine = [v for v in visible(a, rate) if v.by == by]
+    gaps = [v for v in mine if v.gap is not None]
+    if not gaps:
+        return f"No gap in {rate}, however large, was likely to be flagged."
+    best, worst = (f(gaps, key=lambda v: v.gap or 0.0) for f in (min, max))
+    ends = [
+        f"{number(rate, v.gap or 0.0)} ({v.group})" for v in ((best, worst) if best is not worst else (best,))
+    ]
+    blind = f"; none for {', '.join(v.group for v in mine if v.gap is None)}" if len(gaps) < len(mine) else ""
+    return f"An 80 % chance of a flag took a gap in {rate} of {' to '.join(ends)} points{blind} (see fairaudit plan)."
