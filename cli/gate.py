@@ -12,8 +12,14 @@ from fairaudit_cli.inputs import reads_predictions
 
 FORMATS = ("json", "md", "text", "junit", "sarif", "code-scanning", "github", "gitlab")
 #: What a policy says, and a flag must not.
-_OF_POLICY = {"level": "alpha", "min_events": "min_events", "min_n": "min_events", "seed": "seed"}
-_DEFAULTS = {"level": 0.95, "min_events": 10, "min_n": 30, "seed": 0}
+_OF_POLICY = {
+    "level": "alpha",
+    "min_events": "min_events",
+    "min_n": "min_events",
+    "seed": "seed",
+    "interval": "alpha",
+}
+_DEFAULTS = {"level": 0.95, "min_events": 10, "min_n": 30, "seed": 0, "interval": "wilson"}
 
 
 @reads_predictions

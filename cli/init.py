@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fairaudit.templates import Draft
 
 #: Flags of a report that have no place in a policy.
-_NOT_HERE = {"level": 0.95, "min_n": 30}
+_NOT_HERE = {"level": 0.95, "min_n": 30, "interval": "wilson"}
 
 
 @reads_predictions

@@ -53,6 +53,9 @@ _MAX_GROUPS = _flag(_ROWS, "--max-groups", text="Refuse attributes with more val
 _MIN_N = _flag(_STATS, "--min-n", text="Groups with fewer rows are called small.")
 _MIN_EVENTS = _flag(_STATS, "--min-events", text="Rows a denominator needs to enter a minimum or a gap.")
 _LEVEL = _flag(_STATS, "--level", text="Level of every interval.")
+_INTERVAL = _flag(
+    _STATS, "--interval", text="Of single rates: wilson, or clopper-pearson (never too narrow).", value="NAME"
+)
 _SEED = _flag(_STATS, "--seed", text="Seed of every draw.")
 
 
@@ -82,6 +85,7 @@ def _flags(
     min_events: Annotated[int, _MIN_EVENTS] = 10,
     level: Annotated[float, _LEVEL] = 0.95,
     seed: Annotated[int, _SEED] = 0,
+    interval: Annotated[str, _INTERVAL] = "wilson",
 ) -> None:
     """Only its signature is used."""
 

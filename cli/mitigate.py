@@ -9,8 +9,6 @@ import typer
 from fairaudit_cli import output, progress
 from fairaudit_cli.data_inputs import reads_data
 
-FORMATS = ("json", "md", "text")
-
 
 def _list(asked: bool) -> None:
     if asked:
@@ -41,17 +39,22 @@ def mitigate(
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     positive: Annotated[str | None, typer.Option(metavar="CLASS", help="The positive class.")] = None,
     audit: Annotated[str | None, typer.Option(metavar="FILE", help="Audit: columns, class, flag.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Go on where the audit flags nothing.")] = False,
+    policy: Annotated[str | None, typer.Option(metavar="FILE", help="Gate before and after by it.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Go on where nothing is to be repaired.")] = False,
     merge: Annotated[bool, typer.Option("--merge", help="Also write the merged model.")] = False,
     new_head: Annotated[bool, typer.Option("--new-head", help="Put a fresh head on the model.")] = False,
     list_: Annotated[bool, typer.Option("--list", callback=_list, is_eager=True, help="Methods.")] = False,
     outputs: output.Output = None,
     json: output.Json = False,
 ) -> None:
-    """Fine-tune for fairness, keep the best validation step, re-audit the saved model on the test rows."""
-    wanted = output.targets(outputs, FORMATS)
-    from fairaudit.report import comparison_page, markdown, text
-    from fairaudit.report.blocks import TERMINAL
+    """Fine-tune for fairness, keep the best validation step, re-audit the saved model on the test rows.
+
+    With a policy: nothing to repair where it passes; else the exit code is that of the verdict on the repaired model.
+    """
+    from fairaudit_cli import repairing
+
+    wanted = output.targets(outputs, repairing.FORMATS)
+    repairing.check(wanted, policy)
     from fairaudit_mitigate import mitigate as run
 
     named = tuple(t.strip() for t in targets.split(",") if t.strip())
@@ -59,20 +62,17 @@ def mitigate(
         done = run(
             model, data, out=out, method=method, groups=groups, penalty=penalty, reduction=reduction, rank=rank,
             alpha=alpha, targets=named, lr=lr, epochs=epochs, max_steps=max_steps, accumulate=accumulate,
-            select=select, seed=seed, positive=positive, audit=audit, force=force, merge=merge,
+            select=select, seed=seed, positive=positive, audit=audit, policy=policy, force=force, merge=merge,
             new_head=new_head, voice=voice, **options,
         )  # fmt: skip
-    told = (done.comparison, "before", method)
-    writers = {
-        "json": done.comparison.to_json,
-        "md": lambda: markdown.comparison(*told),
-        "text": lambda: text.comparison(*told),
-    }
-    output.write_all(wanted, writers)
+    output.write_all(wanted, repairing.writers(done, method))
     if json:
-        output.show(done.comparison.to_json())
+        output.show(repairing.to_json(done))
     else:
+        from fairaudit.report.blocks import TERMINAL
         from fairaudit_cli.terminal import print_page
 
-        print_page(comparison_page.page(done.comparison, TERMINAL, "before", method))
+        print_page(repairing.page(done, method, TERMINAL))
     progress.say(f"everything is in {done.out}")
+    if done.exit_code:
+        raise typer.Exit(done.exit_code)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairaudit.catalogue import BY_ID, estimates
 from fairaudit.columns import Inputs
+from fairaudit.emit import EXACT
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.estimate import Estimate
 from fairaudit.labels import is_number
@@ -66,7 +67,12 @@ class Audit:
             "classes": list(self.classes),
             "positive": self.positive,
             "seed": s.seed,
-            "settings": {"level": s.level, "min_events": s.min_events, "min_n": s.min_n},
+            "settings": {
+                "level": s.level,
+                "min_events": s.min_events,
+                "min_n": s.min_n,
+                "interval": s.interval,
+            },
             "groups": [dict(g) for g in self.groups],
             "estimates": [e.to_dict() for e in self.estimates],
             "flags": [dict(f) for f in self.flags],
@@ -99,6 +105,7 @@ class Audit:
         content = read_document(text, SCHEMA, SCHEMA_VERSION)
         try:
             kept = {k: content["settings"][k] for k in ("level", "min_events", "min_n")}
+            kept["interval"] = content["settings"].get("interval", "wilson")  # 1.0 had no other
             settings = Settings(seed=content["seed"], **kept)
             found = tuple(Estimate.from_dict(e) for e in content["estimates"])
             return Audit(
@@ -172,6 +179,9 @@ def _check(settings: Settings) -> None:
         )
     if settings.seed < 0:
         raise FairauditError(f"--seed must be 0 or more, not {settings.seed}.")
+    if settings.interval not in ("wilson", EXACT):
+        hint = did_you_mean(settings.interval, ("wilson", EXACT))
+        raise FairauditError(f"--interval is wilson or {EXACT}, not '{settings.interval}'.{hint}")
     if settings.min_n < 1:
         raise FairauditError(f"--min-n must be at least 1, not {settings.min_n}.")
 
@@ -268,7 +278,8 @@ def _warnings(
 
 def audit(
     data: Any = None, *, y_true: Any = None, y_pred: Any = None, y_score: Any = None, sensitive: Any = (),
-    level: float = 0.95, min_events: int = 10, min_n: int = 30, seed: int = 0, **inputs: Any,
+    level: float = 0.95, min_events: int = 10, min_n: int = 30, seed: int = 0, interval: str = "wilson",
+    **inputs: Any,
 ) -> Audit:  # fmt: skip
     """Audit predictions: who is served worse, by how much, and how sure we are.
 
@@ -281,7 +292,7 @@ def audit(
     >>> a.estimate("accuracy").value
     1.0
     """
-    settings = Settings(level, min_events, min_n, seed)
+    settings = Settings(level, min_events, min_n, seed, interval)
     _check(settings)
     given = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score, **inputs}
     return audit_tally(tabulate(*resolved(data, sensitive, given)), settings)

@@ -11,9 +11,10 @@ import numpy as np
 from fairaudit.auditing import Audit
 from fairaudit.columns import Inputs
 from fairaudit.comparing import as_audit
+from fairaudit.emit import EXACT
 from fairaudit.errors import FairauditError
 from fairaudit.estimate import Estimate
-from fairaudit.intervals import Shares, wilson
+from fairaudit.intervals import Shares, exact, wilson
 from fairaudit.pairing import correlation, joint_views, pair, pairable
 from fairaudit.prepare import Naming, naming, views
 from fairaudit.rates import RATES
@@ -144,14 +145,15 @@ def _z(level: float) -> float:
 
 
 def _size(e: Estimate) -> float:
-    """The effective rows behind a rate, from its Wilson interval: the only size that gives this width."""
+    """The effective rows behind a rate, from its interval: the only size that gives this width."""
     if e.interval is None or e.value is None:
         return 0.0
     z, width = _z(e.interval.level), e.interval.high - e.interval.low
     low, high = 1e-6, 1e15
     for _ in range(100):
         middle = (low * high) ** 0.5
-        ends = wilson(np.array(e.value), np.array(middle), z)
+        made = exact if e.interval.method.startswith(EXACT) else wilson
+        ends = made(np.array(e.value), np.array(middle), z)
         low, high = (middle, high) if float(ends[1] - ends[0]) > width else (low, middle)
     return high
 

@@ -15,6 +15,7 @@ from fairaudit.catalogue import BY_ID
 from fairaudit.contrasts import Contrasts
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.judging import Limit, Part
+from fairaudit.labels import split_by
 from fairaudit.policy import Rule
 from fairaudit.strata import Members, Names, contrast, names, names_of, of_metric
 from fairaudit.view import View
@@ -90,7 +91,7 @@ def _known_groups(rule: Rule, view: View) -> None:
         return
     known = {f"{view.by}={g}": names(view.by, g) for g in view.groups}
     for text in wanted:
-        mine = names_of(text)
+        mine = names_of(text, split_by(view.by))
         attributes = {a for a, _ in mine}
         if not attributes <= {a for n in known.values() for a, _ in n}:
             continue  # it speaks of another check of this rule
@@ -159,8 +160,12 @@ def _judged(view: View, members: Members, size: int, waived: Sequence[Names]) ->
 
 def _shown(rule: Rule, what: Asked, view: View, members: Members, size: int) -> Array:
     """The groups that the rule is about: those it names, and never the one that all are compared with."""
-    only = [names_of(g) for g in rule.groups]
-    reference = [] if what.reference in ("", "highest", "overall", "rest") else [names_of(what.reference)]
+    only = [names_of(g, split_by(view.by)) for g in rule.groups]
+    reference = (
+        []
+        if what.reference in ("", "highest", "overall", "rest")
+        else [names_of(what.reference, split_by(view.by))]
+    )
     own = [g for g, _ in members.places[:size]]
     return np.array([(not only or _within(view, g, only)) and not _within(view, g, reference) for g in own])
 
@@ -197,7 +202,7 @@ def _builder(
 
 def _reference(text: str, view: View, members: Members) -> Array:
     """(m,): where the reference group stands for each stratum (of the same class, where strata are cells)."""
-    wanted = names_of(text)
+    wanted = names_of(text, split_by(view.by))
     found = {c: k for k, (g, c) in enumerate(members.places) if g is not None and names(view.by, g) == wanted}
     if not found:
         raise FairauditError(

@@ -113,7 +113,9 @@ def f1(view: View, metric: str) -> Iterator[Estimate]:
     """F1 of each class over all rows."""
     where: list[Place] = [{"class_": c} for c in view.classes]
     method = "score-f1" if view.without_bucket is None else "score-jackknife"
-    for e in each(view, metric, f1_family(view), where, "class in neither labels nor predictions"):
+    for e in each(
+        view, metric, f1_family(view), where, "class in neither labels nor predictions", share=False
+    ):
         yield e if e.interval is None else replace(e, interval=replace(e.interval, method=method))
 
 

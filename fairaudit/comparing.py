@@ -145,6 +145,7 @@ def compare(
     min_events: int = 10,
     min_n: int = 30,
     seed: int = 0,
+    interval: str = "wilson",
     **inputs: Any,
 ) -> Comparison:
     """The change of every estimate from `before` to `after`.
@@ -156,7 +157,7 @@ def compare(
     mostly do, but not when a gap changes sides. Raises FairauditError where the two cannot be compared.
     """
     audits = [as_audit(x) for x in (before, after)]
-    settings = Settings(level, min_events, min_n, seed)
+    settings = Settings(level, min_events, min_n, seed, interval)
     sensitive = inputs.pop("sensitive", ())
     _, given = resolved(before, sensitive, inputs)
     if audits[0] is not None and audits[1] is not None:

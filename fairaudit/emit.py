@@ -9,24 +9,30 @@ import numpy as np
 
 from fairaudit import simultaneous
 from fairaudit.estimate import Estimate, undefined
-from fairaudit.intervals import clipped
+from fairaudit.intervals import clipped, exact, wilson
 from fairaudit.rates import Family
 from fairaudit.view import View
 
 Array = np.ndarray[Any, Any]
 #: Where a stratum's number stands: `group` and `class_`, as keywords of `Estimate`.
 Place = dict[str, Any]
+#: The interval of single shares that can be asked for instead of Wilson's.
+EXACT = "clopper-pearson"
 
 
-def each(view: View, metric: str, family: Family, where: Sequence[Place], why: str) -> Iterator[Estimate]:
+def each(
+    view: View, metric: str, family: Family, where: Sequence[Place], why: str, share: bool = True
+) -> Iterator[Estimate]:
     """One estimate a stratum, each with its own interval.
 
-    `where[k]`: `group` and `class_` of stratum k. `why`: what a stratum without a denominator lacks.
+    `where[k]`: `group` and `class_` of stratum k. `why`: what a stratum without a denominator lacks. `share`: whether
+    it is a share of rows, so that Clopper and Pearson's interval can be asked for.
     """
     level = view.settings.level
     filled = np.flatnonzero(np.isfinite(family.shares.value))
-    method = "wilson" if family.shares.corr is None else "wilson-jackknife"
-    bounds = simultaneous.single(family.shares.take(filled), level)
+    kind = view.settings.interval if share else "wilson"
+    method = kind if family.shares.corr is None else f"{kind}-jackknife"
+    bounds = simultaneous.single(family.shares.take(filled), level, exact if kind == EXACT else wilson)
     position = {int(k): i for i, k in enumerate(filled)}
     for k, place in enumerate(where):
         rows = int(family.rows[k])

@@ -93,6 +93,10 @@ class _Court:
     spread: int
     plan: bool
 
+    @property
+    def attributes(self) -> frozenset[str]:
+        return frozenset(a for v in self.views.values() if v.kind == "attribute" for a in split_by(v.by))
+
     def view(self, by: str) -> View:
         if by in ("overall", "class"):
             return self.views[by]
@@ -140,7 +144,7 @@ def _check(court: _Court, rule: Rule, by: str) -> Check:
     missing = rule.versus_baseline and court.baseline is None
     try:
         view = court.view(by)
-        excluded = [names_of(g) for g in (*policy.exclude_groups, *rule.exclude_groups)]
+        excluded = [names_of(g, court.attributes) for g in (*policy.exclude_groups, *rule.exclude_groups)]
         strata: list[Stratum] = []
         if not missing:
             strata = _strata(court, rule, view, excluded, mine)
@@ -167,7 +171,7 @@ def _check(court: _Court, rule: Rule, by: str) -> Check:
 def _strata(
     court: _Court, rule: Rule, view: View, excluded: Sequence[Names], waivers: Sequence[Waiver]
 ) -> list[Stratum]:
-    waived = [None if w.group is None else names_of(w.group) for w in waivers]
+    waived = [None if w.group is None else names_of(w.group, court.attributes) for w in waivers]
     found = parts(rule, view, excluded, [w for w in waived if w is not None], court.baseline)
     alpha = court.policy.alpha
     fail_tail = alpha / len(rule.by) / court.spread / len(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ class Limit:
 
     def clipped(self, value: float, quotient: bool, comparison: bool) -> float:
         """A group against the best-off one is at most like itself: a ratio ends at 1, a difference at 0."""
-        if not comparison or not isfinite(value):
+        if not comparison or isnan(value):
             return value
         return min(value, 1.0) if quotient else max(value, 0.0)
 
@@ -110,8 +110,8 @@ def _stratum(part: Part, contrasts: Contrasts, s: int, nearest: Array, farthest:
     """One stratum from its contrasts: the bound nearest to the limit can fail it, the one farthest out can pass it."""
     members, limit = part.members, part.limit
     mine = np.flatnonzero(contrasts.stratum == s)
-    shown = _shown(part, contrasts, s, mine)
     usable = mine[contrasts.usable[mine]]
+    shown = _shown(part, contrasts, s, usable if len(usable) else mine)
     if not members.evaluable[s] or not len(usable):
         theirs = contrasts.reasons[s] if contrasts.reasons else None
         reason = members.reasons[s] or theirs or "no other group with enough rows to compare with"
@@ -131,7 +131,7 @@ def _stratum(part: Part, contrasts: Contrasts, s: int, nearest: Array, farthest:
 
 
 def _shown(part: Part, contrasts: Contrasts, s: int, mine: Array) -> Stratum:
-    """The stratum's numbers, not judged yet."""
+    """The stratum's numbers, not judged yet. `mine`: the contrasts that its value is the worst of."""
     members = part.members
     values = contrasts.value[mine]
     at = mine[part.limit.worst(values)] if np.isfinite(values).any() else -1

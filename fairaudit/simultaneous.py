@@ -12,7 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit.intervals import Bounded, Shares, critical, criticals, difference, jeffreys, ratio
+from fairaudit.intervals import (
+    Bounded,
+    Share,
+    Shares,
+    critical,
+    criticals,
+    difference,
+    jeffreys,
+    ratio,
+    wilson,
+)
 
 Array = np.ndarray[Any, Any]
 #: Above this many members, all pairs are not formed: gaps come from the members' own simultaneous bounds.
@@ -28,9 +38,9 @@ def gaussian_draws(corr: Array, seed: int, df: float = inf, draws: int = 4000) -
     return z if df == inf else z / np.sqrt(rng.chisquare(df, draws) / df)[:, None]
 
 
-def single(shares: Shares, level: float) -> Bounded:
+def single(shares: Shares, level: float, share: Share = wilson) -> Bounded:
     """Each estimate's own interval."""
-    return shares.bounded(criticals((1 - level) / 2, shares.df))
+    return shares.bounded(criticals((1 - level) / 2, shares.df), share)
 
 
 def family(shares: Shares, level: float, tests: int | None = None) -> Bounded:

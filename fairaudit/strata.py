@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
@@ -281,7 +281,16 @@ def names(by: str, group: str) -> Names:
     return frozenset(zip(attributes, parts, strict=False))
 
 
-def names_of(text: str) -> Names:
-    """What a policy calls a group: `race=Asian`, `race&sex=Asian & F`."""
+def names_of(text: str, attributes: Collection[str] = ()) -> Names:
+    """What a policy calls a group: `race=Asian`, `race&sex=Asian & F`.
+
+    `attributes`: those there are, which settles where the name ends when it holds an `=` itself.
+
+    >>> names_of("a=b=x", ["a=b"]), names_of("a=b=x")
+    (frozenset({('a=b', 'x')}), frozenset({('a', 'b=x')}))
+    """
+    for at in (k for k, letter in enumerate(text) if letter == "="):
+        if set(split_by(text[:at])) <= set(attributes):
+            return names(text[:at], text[at + 1 :])
     by, _, group = text.partition("=")
     return names(by, group)

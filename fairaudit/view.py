@@ -20,13 +20,15 @@ MAX_CORRELATED = 2000
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How numbers are judged. `min_events`: rows a denominator needs to enter a min, max or gap; `min_n`: rows
-    under which a group is called small; `level`: of every interval; `seed`: of every draw.
+    under which a group is called small; `level`: of every interval; `seed`: of every draw; `interval`: of single
+    shares, `wilson` or `clopper-pearson` (never covers less than it says; wider).
     """
 
     level: float = 0.95
     min_events: int = 10
     min_n: int = 30
     seed: int = 0
+    interval: str = "wilson"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

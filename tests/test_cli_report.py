@@ -150,7 +150,7 @@ def test_every_input_flag_reaches_the_audit(capfd: pytest.CaptureFixture[str]) -
     flags = (
         "--y-true yt --y-pred yp --y-score score -s sex -s age --bins age=20,40 --cross 2 --weights w --loss l "
         "--member m --cluster person --split fold=train --agreement 1=F --positive 1 --level 0.9 --min-events 6 "
-        "--min-n 40 --seed 3"
+        "--min-n 40 --seed 3 --interval clopper-pearson"
     )
     found = content(capfd, "p.csv", *flags.split())
     assert found["data"]["columns"] == {
@@ -158,7 +158,7 @@ def test_every_input_flag_reaches_the_audit(capfd: pytest.CaptureFixture[str]) -
         "cluster": "person", "split": "fold", "sensitive": ["sex", "age"],
     }  # fmt: skip
     assert found["data"]["rows"] == 200
-    assert found["settings"] == {"level": 0.9, "min_events": 6, "min_n": 40}
+    assert found["settings"] == {"level": 0.9, "min_events": 6, "min_n": 40, "interval": "clopper-pearson"}
     assert found["seed"] == 3
     assert {e["by"] for e in found["estimates"]} == {"overall", "class", "sex", "age", "sex&age"}
     assert {"loss_variance", "roc_auc", "membership_advantage", "sensitive_accuracy"} <= {

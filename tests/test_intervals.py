@@ -9,7 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairaudit.intervals import Bounded, Parts, critical, criticals, difference, jeffreys, ratio, wilson
+from fairaudit.intervals import (
+    Bounded,
+    Parts,
+    critical,
+    criticals,
+    difference,
+    exact,
+    jeffreys,
+    ratio,
+    wilson,
+)
 
 Z = critical(0.025)
 
@@ -93,3 +103,23 @@ def test_a_mean_keeps_the_noise_of_a_part_at_one() -> None:
     found = parts.mean_bounds(np.array([0.95]), Z, wilson)
     assert float(found.low[0]) < 0.75
     assert float(found.high[0]) < 1.0
+
+
+def test_clopper_pearson_is_scipys_and_is_used_on_request() -> None:
+    from scipy.stats import binomtest
+
+    import fairaudit
+
+    for hits, rows in ((0, 12), (3, 12), (12, 12), (250, 1000)):
+        low, high = exact(np.array(hits / rows), np.array(rows), critical(0.025))
+        expected = binomtest(hits, rows).proportion_ci(0.95, method="exact")
+        assert (float(low), float(high)) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    arrays = {"y_true": [1] * 12 + [0] * 12, "y_pred": [1] * 3 + [0] * 21, "sensitive": {"g": ["a"] * 24}}
+    asked = fairaudit.audit(**arrays, interval="clopper-pearson").estimate("tpr").interval
+    assert asked is not None
+    expected = binomtest(3, 12).proportion_ci(0.95, method="exact")
+    assert (asked.low, asked.high, asked.method) == (
+        pytest.approx(expected.low), pytest.approx(expected.high), "clopper-pearson",
+    )  # fmt: skip
+    with pytest.raises(fairaudit.FairauditError, match=r"--interval is wilson or clopper-pearson"):
+        fairaudit.audit(**arrays, interval="clopper")
