@@ -1,9 +1,7 @@
-"""The whole repair: predict, train, save, read back, predict again, audit both, compare."""
+"""The whole repair: predict, train, save, read back, predict again, audit both, compare; under a policy, judge both."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -11,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.labels import join, ordered
-from fairaudit.store import write_text
+from fairaudit.verdict import PASS
+from fairaudit_mitigate import evidence, policy_loop
 from fairaudit_mitigate.artefact import MERGED, check_same, new_folder, save, save_merged
 from fairaudit_mitigate.classifier import Classifier, Request, load
 from fairaudit_mitigate.data import TEST, TRAIN, Columns, Rows, read_rows, with_validation
 from fairaudit_mitigate.device import AUTO
+from fairaudit_mitigate.evidence import AFTER, BEFORE
 from fairaudit_mitigate.fit import Fitted, fit, training_groups
 from fairaudit_mitigate.groups import CLASS
 from fairaudit_mitigate.inputs import Encoded
@@ -29,26 +29,57 @@ from fairaudit_mitigate.predictions import (
     target_ids,
     write_predictions,
 )
-from fairaudit_mitigate.reaudit import Proof, audit_of, better_direction, prove, read_findings
+from fairaudit_mitigate.reaudit import Proof, audit_of, better_direction, policy_of, prove, read_findings
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.voice import SILENT, Voice
 
 if TYPE_CHECKING:
-    from fairaudit import Audit, Comparison
+    from fairaudit import Audit, Comparison, Verdict
+    from fairaudit.policy import Policy
 
-BEFORE, AFTER = "predictions_before.parquet", "predictions_after.parquet"
 CHECKED_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mitigation:
-    """What came of it. `out` holds the artefact and the evidence; the audits are of the test rows."""
+    """What came of it. `out` holds the artefact and the evidence; audits and verdicts are of the test rows.
+
+    `proof`: both audits and their comparison; None where the policy passed, so that nothing was repaired.
+    `verdicts`: under a policy, on the model before and, where it was repaired, on the model after.
+    """
 
     out: Path
     before: Audit
-    after: Audit
-    comparison: Comparison
+    proof: Proof | None
     manifest: dict[str, Any]
+    verdicts: tuple[Verdict, ...] = ()
+
+    @property
+    def repaired(self) -> bool:
+        """Whether anything was trained."""
+        return self.proof is not None
+
+    @property
+    def after(self) -> Audit:
+        """The audit of the saved artefact. Raises FairauditError where nothing was repaired."""
+        return self._proved().after
+
+    @property
+    def comparison(self) -> Comparison:
+        """Before against after, paired by id. Raises FairauditError where nothing was repaired."""
+        return self._proved().comparison
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of the last verdict; 0 without a policy."""
+        return self.verdicts[-1].exit_code if self.verdicts else 0
+
+    def _proved(self) -> Proof:
+        if self.proof is None:
+            raise FairauditError(
+                "nothing was repaired, because the policy passes: there is no model after; ask `repaired` first."
+            )
+        return self.proof
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +98,31 @@ class Job:
     merge: bool
     audit: str | None = None
     force: bool = False
+    policy: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """What every step works on: the job, the folder, the model, the rows under the model's names, the policy."""
+
+    job: Job
+    folder: Path
+    voice: Voice
+    classifier: Classifier
+    rows: Rows
+    test: Rows
+    positive: str | None
+    court: policy_loop.Court | None
+
+    @property
+    def roles(self) -> tuple[tuple[str, ...], str | None, str | None]:
+        """Sensitive columns, positive class and cluster column of the predictions."""
+        return tuple(self.test.sensitive), self.positive, self.job.columns.cluster
+
+    def predict(self, classifier: Classifier, name: str) -> None:
+        """Write the predictions of the test rows."""
+        table = predictions_of(classifier, self.test, self.job.hardware, self.voice)
+        write_predictions(table, self.folder / name)
 
 
 def mitigate(
@@ -82,6 +138,7 @@ def mitigate(
     new_head: bool = False,
     merge: bool = False,
     audit: str | Path | None = None,
+    policy: str | Path | None = None,
     force: bool = False,
     device: str = AUTO,
     dtype: str = AUTO,
@@ -95,31 +152,36 @@ def mitigate(
     columns, the positive class and, as groups, the class crossed with the first attribute (or crossing) it
     flags, where these are not given; where it flags none this raises unless `force`.
 
+    `policy`: a policy file. The model before is held against it; where it passes nothing is trained, unless
+    `force`. Else the model is repaired and held against it again, rules with `vs = "baseline"` against the model
+    before, row by row. It supplies what is not given: sensitive columns, positive class, cluster column, and as
+    groups the class crossed with the attributes of the first rule that fails. Where it has no `no_group_worse`
+    rule the second verdict shows one that never counts. The first verdict is on test rows, and decides only
+    *whether* to repair (and what the penalty is about): the best step is still chosen on validation rows alone.
+
     Raises FairauditError for every problem of the input; then `out` is not there.
     """
     settings = Settings(method=method, **training)
     better_direction(settings.select)
-    chosen = tuple(sensitive)
+    if audit is not None and policy is not None:
+        raise FairauditError(
+            "an audit and a policy both say what to repair; give --audit or --policy, not both."
+        )
+    chosen, roles, terms = tuple(sensitive), columns or Columns(), None
+    if policy is not None:
+        terms = policy_of(policy)
+        policy_loop.check_usable(terms, force)
+        chosen, positive, roles = policy_loop.supplied(terms, chosen, positive, roles)
     if audit is not None:
         chosen, positive, settings = _from_audit(audit, chosen, positive, settings, force)
-    hardware = Hardware(settings.batch_size, device, dtype)
     job = Job(
-        str(model),
-        str(data),
-        settings,
-        hardware,
-        columns or Columns(),
-        chosen,
-        positive,
-        image_size,
-        new_head,
-        merge,
-        None if audit is None else str(audit),
-        force,
-    )
+        str(model), str(data), settings, Hardware(settings.batch_size, device, dtype), roles, chosen, positive,
+        image_size, new_head, merge, None if audit is None else str(audit), force,
+        None if policy is None else str(policy),
+    )  # fmt: skip
     with new_folder(Path(out)) as folder:
-        proof, manifest = _carry_out(job, folder, voice)
-    return Mitigation(Path(out), proof.before, proof.after, proof.comparison, manifest)
+        done = _carry_out(job, terms, folder, voice)
+    return replace(done, out=Path(out))
 
 
 def _from_audit(
@@ -138,33 +200,93 @@ def _from_audit(
     return chosen, positive or found.positive, settings
 
 
-def _carry_out(job: Job, folder: Path, voice: Voice) -> tuple[Proof, dict[str, Any]]:
+def _carry_out(job: Job, policy: Policy | None, folder: Path, voice: Voice) -> Mitigation:
     """Every step of the repair, in the folder."""
+    work = _prepared(job, policy, folder, voice)
+    work.predict(work.classifier, BEFORE)
+    before = audit_of(folder / BEFORE, *work.roles)
+    if work.court is None:
+        return _repaired(work, before)
+    first = work.court.before(folder / BEFORE)
+    voice.say(f"the policy on the model before: {first.verdict}.")
+    if first.verdict == PASS and not job.force:
+        voice.say("nothing to repair: the policy passes (--force goes on anyway).")
+        return _left_alone(work, before, first)
+    work.court.rehearse(folder / BEFORE)
+    return _repaired(_aimed(work, first), before, first)
+
+
+def _prepared(job: Job, policy: Policy | None, folder: Path, voice: Voice) -> _Work:
+    """Rows and model, loaded and fitted to each other."""
     from transformers import set_seed
 
     rows = _rows(job, voice)
+    if policy is not None:
+        rows = policy_loop.grouped(rows, policy)
     rows.of_split(TEST)
-    training_groups(rows.of_split(TRAIN), job.settings)
+    if policy is None or job.settings.groups is not None:  # else the first verdict chooses them
+        training_groups(rows.of_split(TRAIN), job.settings)
     set_seed(job.settings.seed)
     classifier = _classifier(job, rows, voice)
     names = output_names(rows.y_true, classifier.labels, job.data, voice.say)
     rows, positive = renamed(rows, names), _positive(job, names, classifier)
-    test = rows.of_split(TEST)
-    write_predictions(predictions_of(classifier, test, job.hardware, voice), folder / BEFORE)
-    audit_of(folder / BEFORE, tuple(test.sensitive), positive, job.columns.cluster)
-    fitted = fit(classifier, rows, job.settings, job.hardware, voice, positive)
-    place = save(fitted.model, classifier, folder)
-    reloaded = load(place, Request(rows.kind), voice.say)
-    difference = _check(fitted, classifier, reloaded, test, job, place)
-    write_predictions(predictions_of(reloaded, test, job.hardware, voice), folder / AFTER)
+    test, court = rows.of_split(TEST), None
+    if policy is not None:
+        roles = tuple(test.sensitive), positive, job.columns.cluster
+        court = policy_loop.court_of(policy, names, classifier.labels, *roles, voice.say)
+    return _Work(job, folder, voice, classifier, rows, test, positive, court)
+
+
+def _aimed(work: _Work, first: Verdict) -> _Work:
+    """The work with the groups that the first verdict points at, where none are given."""
+    groups = policy_loop.groups_of(first)
+    if work.job.settings.groups is not None or groups is None:
+        return work
+    settings = replace(work.job.settings, groups=groups)
+    training_groups(work.rows.of_split(TRAIN), settings)
+    work.voice.say(f"groups compared in training: {groups}, from the verdict on the model before.")
+    return replace(work, job=replace(work.job, settings=settings))
+
+
+def _left_alone(work: _Work, before: Audit, first: Verdict) -> Mitigation:
+    """The evidence that nothing needed a repair."""
+    manifest = _manifest(work, {"repaired": False}, (first,))
+    evidence.write_audits(work.folder, before, None, "")
+    evidence.write_verdicts(work.folder, (first,))
+    evidence.write_manifest(work.folder, manifest)
+    return Mitigation(work.folder, before, None, manifest, (first,))
+
+
+def _repaired(work: _Work, before: Audit, first: Verdict | None = None) -> Mitigation:
+    """Train, save, read back, predict again, and prove it."""
+    job, folder, voice = work.job, work.folder, work.voice
+    fitted = fit(work.classifier, work.rows, job.settings, job.hardware, voice, work.positive)
+    place = save(fitted.model, work.classifier, folder)
+    reloaded = load(place, Request(work.rows.kind), voice.say)
+    difference = _check(fitted, work.classifier, reloaded, work.test, job, place)
+    work.predict(reloaded, AFTER)
     if job.merge and job.settings.spec.adapts:
-        merged = load(save_merged(reloaded, folder), Request(rows.kind), voice.say)
-        _check(fitted, classifier, merged, test, job, folder / MERGED)
-    proof = prove(folder / BEFORE, folder / AFTER, tuple(test.sensitive), positive, job.columns.cluster)
-    arguments = {**asdict(job), "sensitive": list(test.sensitive)}
-    manifest = _plain(build_manifest(arguments, rows, job.model, _results(fitted, difference)))
-    _write_evidence(folder, job.settings.method, proof, fitted, manifest)
-    return proof, manifest
+        merged = load(save_merged(reloaded, folder), Request(work.rows.kind), voice.say)
+        _check(fitted, work.classifier, merged, work.test, job, folder / MERGED)
+    proof = prove(before, folder / BEFORE, folder / AFTER, *work.roles)
+    verdicts: tuple[Verdict, ...] = ()
+    if work.court is not None and first is not None:
+        verdicts = (first, work.court.after(folder / BEFORE, folder / AFTER))
+        voice.say(f"the policy on the model after: {verdicts[-1].verdict}.")
+    manifest = _manifest(work, evidence.results_of(fitted, difference), verdicts)
+    evidence.write_audits(folder, before, proof, job.settings.method)
+    evidence.write_verdicts(folder, verdicts)
+    evidence.write_history(folder, fitted.history)
+    evidence.write_manifest(folder, manifest)
+    return Mitigation(folder, before, proof, manifest, verdicts)
+
+
+def _manifest(work: _Work, results: Mapping[str, object], verdicts: tuple[Verdict, ...]) -> dict[str, Any]:
+    arguments = {**asdict(work.job), "sensitive": list(work.test.sensitive)}
+    found = build_manifest(arguments, work.rows, work.job.model, results)
+    judged = {"verdicts": evidence.named(verdicts)} if verdicts else {}
+    whole: dict[str, Any] = evidence.plain(found | judged)
+    return whole
 
 
 def _positive(job: Job, names: Mapping[str, str], classifier: Classifier) -> str | None:
@@ -221,39 +343,3 @@ def _check(
         for m, p in ((fitted.model, classifier.preprocessor), (reloaded.model, reloaded.preprocessor))
     )
     return check_same(trained, again, place)
-
-
-def _results(fitted: Fitted, difference: float) -> dict[str, object]:
-    return {
-        "trainable_parameters": fitted.adaptation.trainable,
-        "parameters": fitted.adaptation.total,
-        "targets": list(fitted.adaptation.targets),
-        "heads": list(fitted.adaptation.heads),
-        "groups": fitted.groups.counts(),
-        "best_step": fitted.best.step,
-        "validation": dict(fitted.best.metrics or {}),
-        "largest_logit_difference_after_reload": difference,
-    }
-
-
-def _write_evidence(
-    folder: Path, method: str, proof: Proof, fitted: Fitted, manifest: dict[str, Any]
-) -> None:
-    from fairaudit.report import markdown
-
-    write_text(folder / "audit_before.json", proof.before.to_json())
-    write_text(folder / "audit_after.json", proof.after.to_json())
-    write_text(folder / "comparison.md", markdown.comparison(proof.comparison, "before", method))
-    write_text(
-        folder / "history.jsonl", "".join(json.dumps(_plain(record)) + "\n" for record in fitted.history)
-    )
-    write_text(folder / "manifest.json", json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
-
-
-def _plain(value: Any) -> Any:
-    """The value with null for numbers that JSON has no word for."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -12,6 +12,7 @@ from typing import Any
 import fairaudit
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.labels import split_by
+from fairaudit.policy import Policy
 
 ROLES = {"y_true": "y_true", "y_pred": "y_pred", "prob_prefix": "prob_", "loss": "loss"}
 
@@ -38,31 +39,45 @@ class Proof:
 
 
 def prove(
-    before: Path, after: Path, sensitive: Sequence[str], positive: str | None, cluster: str | None
+    audited: fairaudit.Audit,
+    before: Path,
+    after: Path,
+    sensitive: Sequence[str],
+    positive: str | None,
+    cluster: str | None,
 ) -> Proof:
-    """Audit both prediction files and compare them, paired by id."""
-    roles = _roles(sensitive, positive, cluster)
-    return Proof(
-        audit_of(before, sensitive, positive, cluster),
-        fairaudit.audit(after, **roles),
-        fairaudit.compare(before, after, id="id", **roles),
-    )
+    """Audit the predictions after and compare them, paired by id, with those before, whose audit is `audited`."""
+    roles = roles_of(sensitive, positive, cluster)
+    return Proof(audited, fairaudit.audit(after, **roles), fairaudit.compare(before, after, id="id", **roles))
 
 
 def audit_of(
     predictions: Path, sensitive: Sequence[str], positive: str | None, cluster: str | None
 ) -> fairaudit.Audit:
     """The audit of one file; also tells, before anything is trained, whether the roles can be audited."""
-    return fairaudit.audit(predictions, **_roles(sensitive, positive, cluster))
+    return fairaudit.audit(predictions, **roles_of(sensitive, positive, cluster))
 
 
-def _roles(sensitive: Sequence[str], positive: str | None, cluster: str | None) -> dict[str, Any]:
+def roles_of(sensitive: Sequence[str], positive: str | None, cluster: str | None) -> dict[str, Any]:
+    """What the columns of a mitigation's predictions are, as keywords of `fairaudit.audit`."""
     return {**ROLES, "sensitive": list(sensitive), "positive": positive, "cluster": cluster}
+
+
+def policy_of(path: str | Path) -> Policy:
+    """The policy in a file. Raises FairauditError, as `FILE:LINE: sentence`, where it is none."""
+    from fairaudit.policy_file import read_policy
+
+    return read_policy(path)
+
+
+def verdict_of(predictions: Path, policy: Policy, baseline: Path | None = None) -> fairaudit.Verdict:
+    """The verdict on one file; with a `baseline`, paired by id."""
+    return fairaudit.gate(predictions, policy, baseline=baseline)
 
 
 def metric_of(table: object, metric: str, attributes: Sequence[str], positive: str | None = None) -> float:
     """A metric of a predictions table: by the first attribute that has it, else by class, else overall."""
-    found = fairaudit.audit(table, **_roles(attributes, positive, None), split="all")
+    found = fairaudit.audit(table, **roles_of(attributes, positive, None), split="all")
     for by in (*attributes, "class", "overall"):
         try:
             value = found.estimate(metric, by=by).value
