@@ -68,8 +68,11 @@ def test_the_nearest_value_is_the_edge_of_what_the_rows_show():
     assert Scenario("min_ratio", 0.8, 0.5, 2).nearest(20, "pass") is None
 
 
-@pytest.mark.parametrize("broken", [("most", 0.8, 0.5, 2), ("min", 1.5, 0.5, 2), ("min", 0.5, 0.0, 2),
-                                    ("min_ratio", 0.5, 0.5, 1), ("min", 0.5, 0.5, 0), ("min", 0.5, 0.5, 2, 2.0)])  # fmt: skip
+@pytest.mark.parametrize(
+    "broken",
+    [("most", 0.8, 0.5, 2), ("min", 1.5, 0.5, 2), ("min", 0.5, 0.0, 2), ("min_ratio", 0.5, 0.5, 1),
+     ("min", 0.5, 0.5, 0), ("min", 0.5, 0.5, 2, 2.0)],
+)  # fmt: skip
 def test_a_scenario_without_a_meaning_is_refused(broken):
     with pytest.raises(FairauditError):
         Scenario(*broken)

@@ -26,7 +26,9 @@ def test_counts_of_every_attribute_from_one_scan() -> None:
 
 
 def test_attribute_sets() -> None:
-    assert attribute_sets(("a", "b", "c"), Inputs(cross=2)) == (("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"))
+    sets = attribute_sets(("a", "b", "c"), Inputs(cross=2))
+    assert sets == (("a",), ("b",), ("c",), ("a", "b"), ("a", "c"), ("b", "c"))
+    assert attribute_sets(("a", "b"), Inputs(cross=2, sets=(("b", "a"),))) == (("b", "a"),)
     assert attribute_sets((), Inputs()) == ((),)
 
 
