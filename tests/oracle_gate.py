@@ -137,5 +137,3 @@ def _pairs(metric, kind, mine, others, size, alpha, own_tail):
 def verdict(found):
     words = [v[0] for v in found.values()]
     return next(w for w in ("fail", "inconclusive", "pass") if w in words)
-
-
