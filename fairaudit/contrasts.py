@@ -41,6 +41,12 @@ class Contrasts:
     joint: bool = False
     reasons: tuple[str | None, ...] = ()
 
+    def of_stratum(self) -> Callable[[int], Array]:
+        """stratum -> the positions of its contrasts, in order."""
+        order = np.argsort(self.stratum, kind="stable")
+        ends = np.searchsorted(self.stratum[order], np.arange(self.stratum.max(initial=-1) + 2))
+        return lambda s: order[ends[s] : ends[s + 1]] if s + 1 < len(ends) else order[:0]
+
     def critical(self, tail: float, used: Array) -> Array | float:
         """The value(s) at which all the used bounds hold together with error `tail`: one-sided, single-step."""
         if self.joint:

@@ -102,14 +102,16 @@ def judge(part: Part, fail_tail: float, pass_tail: float) -> Judged:
     nearest = far[1] if part.limit.at_least else far[0]
     farthest = own[0] if part.limit.at_least else own[1]
     places = tuple(np.flatnonzero(part.shown).tolist())
-    strata = tuple(_stratum(part, contrasts, s, nearest, farthest) for s in places)
+    mine = contrasts.of_stratum()
+    strata = tuple(_stratum(part, contrasts, s, mine(s), nearest, farthest) for s in places)
     return Judged(strata, places, contrasts, used)
 
 
-def _stratum(part: Part, contrasts: Contrasts, s: int, nearest: Array, farthest: Array) -> Stratum:
+def _stratum(
+    part: Part, contrasts: Contrasts, s: int, mine: Array, nearest: Array, farthest: Array
+) -> Stratum:
     """One stratum from its contrasts: the bound nearest to the limit can fail it, the one farthest out can pass it."""
     members, limit = part.members, part.limit
-    mine = np.flatnonzero(contrasts.stratum == s)
     usable = mine[contrasts.usable[mine]]
     shown = _shown(part, contrasts, s, usable if len(usable) else mine)
     if not members.evaluable[s] or not len(usable):
