@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -54,19 +56,16 @@ def gate(
     import fairaudit
 
     verdict = fairaudit.gate(preds, policy, baseline=baseline, **options)
-    from fairaudit.report import gate_page, github, gitlab, junit, markdown, sarif, text
+    from fairaudit.report import gate_page, markdown, text
     from fairaudit.report.blocks import TERMINAL
+    from fairaudit.report.channels import CHANNELS
 
     source = preds[0] + (f" and {len(preds) - 1} more" if len(preds) > 1 else "")
-    writers = {
+    writers: dict[str, Callable[[], str]] = {
         "json": verdict.to_json,
         "md": lambda: markdown.verdict(verdict, source),
         "text": lambda: text.verdict(verdict, source),
-        "junit": lambda: junit.render(verdict),
-        "sarif": lambda: sarif.render(verdict),
-        "code-scanning": lambda: sarif.render_code_scanning(verdict),
-        "github": lambda: github.render(verdict),
-        "gitlab": lambda: gitlab.render(verdict),
+        **{name: partial(render, verdict) for name, render in CHANNELS.items()},
     }
     output.write_all(wanted, writers)
     if json:

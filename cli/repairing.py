@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from fairaudit.errors import FairauditError
-from fairaudit.report import comparison_page, gate_page, github, gitlab, junit, markdown, sarif, text
+from fairaudit.report import comparison_page, gate_page, markdown, text
 from fairaudit.report.blocks import DOCUMENT, TERMINAL, Block, Heading, Limits, Sentence
+from fairaudit.report.channels import CHANNELS
 from fairaudit.verdict import Verdict
 from fairaudit_cli.output import Targets
 
@@ -16,21 +17,14 @@ if TYPE_CHECKING:
     from fairaudit_mitigate import Mitigation
 
 COMPARISON = ("json", "md", "text")
-#: Formats of a verdict: of the second one, or of the first where nothing was repaired.
-VERDICT: Mapping[str, Callable[[Verdict], str]] = {
-    "junit": junit.render,
-    "sarif": sarif.render,
-    "code-scanning": sarif.render_code_scanning,
-    "github": github.render,
-    "gitlab": gitlab.render,
-}
-FORMATS = (*COMPARISON, *VERDICT)
+#: Those of a verdict show the second one, or the first where nothing was repaired.
+FORMATS = (*COMPARISON, *CHANNELS)
 
 
 def check(wanted: Targets, policy: str | None) -> None:
     """Raise FairauditError for the format of a verdict where no policy gives one."""
     for name, _ in wanted:
-        if policy is None and name in VERDICT:
+        if policy is None and name in CHANNELS:
             raise FairauditError(
                 f"-o {name} is the form of a verdict; give --policy FILE, or choose another format."
             )
@@ -44,7 +38,7 @@ def writers(done: Mitigation, method: str) -> dict[str, Callable[[], str]]:
         "text": lambda: text.plain(text.lines(page(done, method, TERMINAL))),
     }
     verdict = done.verdicts[-1] if done.verdicts else None
-    judged = {} if verdict is None else {k: (lambda f=f: f(verdict)) for k, f in VERDICT.items()}
+    judged = {} if verdict is None else {k: (lambda f=f: f(verdict)) for k, f in CHANNELS.items()}
     return plain | judged
 
 
