@@ -10,7 +10,7 @@ from typing import Any
 import coverage_rates
 import matplotlib as mpl
 import numpy as np
-from coverage_tables import TARGET, by_metric, defined, percent, width_ratios
+from coverage_tables import TARGET, by_metric, judged, percent, width_ratios
 
 from fairaudit.store import replacing
 
@@ -90,7 +90,7 @@ def gaps(found: Found) -> Figure:
     figure.legend(handles, labels, ncols=len(labels), fontsize=8, loc="outside lower right")
     figure.supxlabel("rows of the smallest group or class", fontsize=9)
     figure.supylabel("coverage of 95 % intervals (line: 95 %, dashed: 93.5 %)", fontsize=9)
-    every = defined(found["points"])
+    every = judged(found["points"])
     below = sum(p["coverage"] < TARGET for p in every)
     lowest = percent(min(p["coverage"] for p in every))
     said = "no point is below 93.5 %" if not below else f"{below} below 93.5 %"
@@ -154,7 +154,8 @@ def clusters(found: Found) -> Figure:
     axes[0].plot([], [], "o", color=BLUE, label="with --cluster")
     axes[0].plot([], [], "s", color=ORANGE, label="rows taken as independent")
     axes[0].plot([], [], "o", color=GREY, mfc="white", label="hollow: groups cross within a person")
-    axes[0].legend(fontsize=7, loc="lower left")
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, ncols=3, fontsize=8, loc="outside lower center")
     lowest = min(p["clustered"]["coverage"] for p in points)
     iid = min(p["iid"]["coverage"] for p in points)
     figure.suptitle(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-TARGET, ENOUGH = 0.935, 0.92
+TARGET, ENOUGH_DRAWS = 0.935, 500
 #: In the order of the page: what each kind of world is called there.
 KIND_NAMES = {
     "selection": "groups", "cells": "cells", "rare": "groups, rare positives", "multiclass": "groups × 3 classes",
@@ -36,15 +37,15 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(str(c) for c in line) + " |" for line in lines)
 
 
-def defined(points: Iterable[Point]) -> list[Point]:
-    """The points where the number has a value in some draw."""
-    return [p for p in points if p["defined"]]
+def judged(points: Iterable[Point]) -> list[Point]:
+    """The points where enough draws have a value to speak of coverage (standard error 1 point or less)."""
+    return [p for p in points if p["defined"] >= min(ENOUGH_DRAWS, p["defined"] + p["undefined"])]
 
 
 def by_metric(points: Iterable[Point]) -> dict[tuple[str, str], list[Point]]:
     """(metric, kind of world) -> its points, in the page's order."""
     out: dict[tuple[str, str], list[Point]] = defaultdict(list)
-    for p in defined(points):
+    for p in judged(points):
         out[p["metric"], p["kind"]].append(p)
     return dict(sorted(out.items(), key=lambda item: list(KIND_NAMES).index(item[0][1])))
 
@@ -53,7 +54,7 @@ def width_ratios(points: Iterable[Point]) -> list[float]:
     """Our mean width by Bonferroni–Wald's, at each point where that covers the target itself."""
     return [
         p["width"] / p["wald_width"]
-        for p in defined(points)
+        for p in judged(points)
         if p["wald_coverage"] >= TARGET and p["wald_width"]
     ]
 
@@ -104,7 +105,7 @@ def gaps(found: Point) -> str:
         wald = sum(p["wald_coverage"] < TARGET for p in points)
         rows.append((f"`{metric}`", KIND_NAMES[kind], len(points), percent(min(covers)), percent(fmean(covers)), missed,
                      wald, f"{fmean(ratios):.3f}" if ratios else "–", len(ratios)))  # fmt: skip
-    every = defined(found["points"])
+    every = judged(found["points"])
     ratios = width_ratios(every)
     covers = [p["coverage"] for p in every]
     rows.append(("all", "", len(every), percent(min(covers)), percent(fmean(covers)), sum(c < TARGET for c in covers),
@@ -127,13 +128,13 @@ def gaps(found: Point) -> str:
 def misses(found: Point) -> str:
     """Every point below the target, worst first."""
     below = sorted(
-        (p for p in defined(found["points"]) if p["coverage"] < TARGET), key=lambda p: p["coverage"]
+        (p for p in judged(found["points"]) if p["coverage"] < TARGET), key=lambda p: p["coverage"]
     )
     rows = [_missed(p) for p in below]
-    again = [p for p in defined(found["points"]) if p.get("first") is not None]
+    again = [p for p in judged(found["points"]) if p.get("first") is not None]
     said = (
-        f"{len(again)} of {len(defined(found['points'])):,} points fell below 93.5 % in the first draws and were drawn "
-        f"anew, five times as often; {len(below)} stayed below."
+        f"{len(again)} of {len(judged(found['points'])):,} points fell below 93.5 % in the first draws and were drawn "
+        f"anew, five times as often; {len(below)} stayed below. {_unjudged(found)}"
     )
     return said + ("\n\n" + table(MISS_HEAD, rows) if rows else "")
 
@@ -152,6 +153,18 @@ MISS_HEAD = (
 )
 
 
+def _unjudged(found: Point) -> str:
+    few = [p for p in found["points"] if not judged([p])]
+    drawn = [p for p in few if p["defined"]]
+    held = sum(p["coverage"] * p["defined"] for p in drawn)
+    draws = sum(p["defined"] for p in drawn)
+    return (
+        f"At {len(few)} more points the number has a value in fewer than {ENOUGH_DRAWS} draws (too few groups with ten "
+        f"positives), at {len(few) - len(drawn)} of them in none"
+        + (f"; over all {draws:,} such draws the intervals cover {percent(held / draws)}." if draws else ".")
+    )
+
+
 def _missed(p: Point) -> tuple[object, ...]:
     sides = f"{percent(p['too_high'])} / {percent(p['too_low'])}"
     place = (p["strata"], f"{p['smallest']:,}", p["rate"], "yes" if p["tied"] else "no")
@@ -161,7 +174,7 @@ def _missed(p: Point) -> tuple[object, ...]:
 
 def where(found: Point) -> str:
     """Lowest coverage by K, rows and base rate, over all numbers."""
-    every = defined(found["points"])
+    every = judged(found["points"])
     rows = []
     for name, key in (
         ("groups or classes", "strata"),
@@ -182,25 +195,29 @@ def where(found: Point) -> str:
     return table(("", "", "points", "lowest", "mean", "width / Wald's"), rows)
 
 
+def _spans(found: Point, key: str, ways: Mapping[str, str]) -> str:
+    """Lowest and highest coverage over the designs: a line a number, a column a size and a way to read the rows."""
+    points = found["points"]
+    sizes = sorted({p[key] for p in points})
+    rows = []
+    for metric, group in dict.fromkeys((p["metric"], p["group"]) for p in points):
+        here = [p for p in points if (p["metric"], p["group"]) == (metric, group)]
+        spans = []
+        for size, way in product(sizes, ways):
+            covers = [p[way]["coverage"] for p in here if p[key] == size]
+            spans.append(f"{percent(min(covers))} to {percent(max(covers))}")
+        rows.append((f"`{metric}`" + (" of the smallest group" if group else ""), *spans))
+    return table(("number", *(f"{n:,} {key}{shown}" for n, shown in product(sizes, ways.values()))), rows)
+
+
 def clusters(found: Point) -> str:
     """Clustered rows, with and without `--cluster`."""
-    rows = [
-        (f"`{p['metric']}`" + (" of the smallest group" if p["group"] else ""), f"{p['persons']:,}",
-         "yes" if p["pattern"] == "tied" else "no", p["group_of"], percent(p["clustered"]["coverage"]),
-         percent(p["iid"]["coverage"]))
-        for p in found["points"]
-    ]  # fmt: skip
-    return table(("number", "persons", "ties", "group of the", "with `--cluster`", "without"), rows)
+    return _spans(found, "persons", {"clustered": "", "iid": ", no `--cluster`"})
 
 
 def weights(found: Point) -> str:
     """Weighted rows."""
-    rows = [
-        (f"`{p['metric']}`" + (" of the smallest group" if p["group"] else ""), f"{p['rows']:,}",
-         "yes" if p["pattern"] == "tied" else "no", p["weights"], percent(p["weighted"]["coverage"]))
-        for p in found["points"]
-    ]  # fmt: skip
-    return table(("number", "rows", "ties", "weights", "coverage"), rows)
+    return _spans(found, "rows", {"weighted": ""})
 
 
 def tables(found: Mapping[str, Point]) -> dict[str, str]:

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import fairaudit
+from fairaudit.intervals import critical, exact
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 NAMES = ("rates", "worlds", "truth", "gaps", "rows", "tables")
@@ -50,6 +51,13 @@ def test_exact_coverage_is_the_sum_over_the_binomial(bench: dict[str, ModuleType
         if bounds[0] <= rate <= bounds[1]:
             by_hand += math.comb(rows, hits) * rate**hits * (1 - rate) ** (rows - hits)
     assert bench["rates"].coverage(low, high, np.array([rate]))[0] == pytest.approx(by_hand, abs=1e-12)
+
+
+def test_clopper_pearson_is_the_librarys_exact_interval(bench: dict[str, ModuleType]) -> None:
+    for rows in (20, 57, 300):
+        hits = np.arange(rows + 1.0)
+        ours = exact(hits / rows, np.full(rows + 1, float(rows)), critical(0.025))
+        np.testing.assert_allclose(ours, bench["rates"].METHODS["clopper-pearson"](hits, rows), atol=1e-9)
 
 
 def test_clopper_pearson_never_covers_less_than_it_says(bench: dict[str, ModuleType]) -> None:
