@@ -16,6 +16,7 @@ from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.estimate import Estimate
 from fairaudit.labels import is_number
 from fairaudit.prepare import Naming, naming, views
+from fairaudit.searching import stands_out
 from fairaudit.table import tabulate
 from fairaudit.tally import Tally
 from fairaudit.view import Settings, View
@@ -32,7 +33,8 @@ class Audit:
 
     `data`: how the rows were read. `classes`, `positive`: the classes. `settings`: level, min_events, min_n, seed.
     `groups`: records with attribute, group, n and rows by class. `estimates`, `flags`, `warnings`: as in
-    `audit.json`. The same rows give the same content, in any order, chunking or engine.
+    `audit.json`. `stands_out`: groups that differ from the rest beyond what so many looks find by chance.
+    The same rows give the same content, in any order, chunking or engine.
     """
 
     data: Mapping[str, Any]
@@ -43,6 +45,7 @@ class Audit:
     estimates: tuple[Estimate, ...]
     flags: tuple[Mapping[str, Any], ...]
     warnings: tuple[Mapping[str, str], ...]
+    stands_out: tuple[Mapping[str, Any], ...] = ()
 
     def estimate(
         self, metric: str, by: str = "overall", group: str | None = None, class_: str | None = None
@@ -76,6 +79,7 @@ class Audit:
             "groups": [dict(g) for g in self.groups],
             "estimates": [e.to_dict() for e in self.estimates],
             "flags": [dict(f) for f in self.flags],
+            "stands_out": [dict(s) for s in self.stands_out],
             "warnings": [dict(w) for w in self.warnings],
         }
 
@@ -111,7 +115,7 @@ class Audit:
             return Audit(
                 content["data"], tuple(content["classes"]), content["positive"], settings,
                 tuple(content["groups"]), found,
-                tuple(content["flags"]), tuple(content["warnings"]),
+                tuple(content["flags"]), tuple(content["warnings"]), tuple(content.get("stands_out", ())),
             )  # fmt: skip
         except (KeyError, TypeError) as error:
             raise FairauditError(
@@ -166,7 +170,7 @@ def audit_tally(tally: Tally, settings: Settings | None = None, names: Naming | 
     groups = tuple(g for view in every[2:] for g in _groups(view))
     return Audit(
         _data(tally, names), names.classes, names.positive, settings, groups, found, tuple(_flags(found)),
-        tuple(_warnings(tally, every, found, names.positive)),
+        tuple(_warnings(tally, every, found, names.positive)), tuple(stands_out(every)),
     )  # fmt: skip
 
 

@@ -152,7 +152,8 @@ def to_rest(whole: Members, quotient: bool, lower_is_better: bool, of_all: bool)
     """
     size = len(whole.value) // 2
     mine = np.arange(size)
-    share = whole.denominator[:size] / (whole.denominator[:size] + whole.denominator[size:])
+    with np.errstate(invalid="ignore"):
+        share = whole.denominator[:size] / (whole.denominator[:size] + whole.denominator[size:])
     found = _with_rest(whole, mine, mine + size, quotient, lower_is_better)
     if not of_all:
         return found

@@ -60,6 +60,10 @@ def test_every_line_equals_the_oracle(drawn, metric, kind, limit, alpha):
     assert set(by_group(check)) == set(expected)
     for group, s in by_group(check).items():
         word, value, fail_bound, pass_bound = expected[group]
+        hits, n = oracle_gate.counts(rows, metric)[group]
+        assert (s.n, s.denominator, s.numerator) == (n, n, hits)
+        own = None if kind in ("min", "max") or n == 0 else pytest.approx(hits / n)
+        assert s.rate == own  # a comparison says the group's own rate as well
         assert s.verdict == word, group
         if not math.isnan(fail_bound):
             for mine, theirs in ((s.fail_bound, fail_bound), (s.pass_bound, pass_bound)):
@@ -86,6 +90,12 @@ def test_a_change_against_an_unpaired_baseline_equals_the_oracle(before, after, 
         own = oracle_gate.mover(new[s.group], old[s.group], 0.05)[1]
         assert s.fail_bound == pytest.approx(far, abs=1e-9)
         assert s.pass_bound == pytest.approx(own, abs=1e-9)
+        rates = [x / n for x, n in (old[s.group], new[s.group])]
+        assert (s.baseline, s.rate, s.baseline_n) == (
+            pytest.approx(rates[0]),
+            pytest.approx(rates[1]),
+            old[s.group][1],
+        )
         assert s.verdict == ("fail" if far > limit else "pass" if own <= limit else "inconclusive")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from fairaudit.auditing import Audit
 from fairaudit.estimate import Estimate
 from fairaudit.report import audit_tables
 from fairaudit.report.blocks import Block, Command, Facts, Heading, Items, Limits, Sentence
 from fairaudit.report.flags import Flag, Key, flags, index, told, unseen
-from fairaudit.report.words import bounds, count, listed, number, several
+from fairaudit.report.words import bounds, count, listed, number, several, signed
 
 
 def page(
@@ -182,7 +183,7 @@ def _flags(a: Audit, limits: Limits, saved: str | None) -> list[Block]:
         )
     elif not over_groups:
         said.append(Sentence("No attribute was named, so no gap between groups was looked for.", "strong"))
-    said += not_seen
+    said += [*not_seen, *_stand_out(a, limits)]
     parts = [*said, *told_flags] if limits.worst_last else [*told_flags, *said]
     return [Heading(f"Flags: {title}"), *parts, *(_next(saved) if over_groups else [])]
 
@@ -194,6 +195,29 @@ def _told_flags(found: Sequence[Flag], limits: Limits) -> list[Block]:
         shown.append(f"… and {several(len(found) - len(shown), 'smaller flag')} (--json has all)")
     ordered = tuple(reversed(shown)) if limits.worst_last else tuple(shown)
     return [Items(ordered, "bad")] if shown else []
+
+
+def _stand_out(a: Audit, limits: Limits) -> list[Block]:
+    """The groups that differ from all rows beyond what so many looks find by chance, the farthest first."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for s in a.stands_out:
+        groups.setdefault(f"{s['by']}={s['group']}", []).append(s)
+    ranked = sorted(groups.items(), key=lambda item: -max(abs(s["value"]) for s in item[1]))
+    shown = [f"{name}: {', '.join(_stands(s) for s in found)}" for name, found in ranked[: limits.notes]]
+    if not shown:
+        return []
+    if len(ranked) > len(shown):
+        shown.append(f"… and {several(len(ranked) - len(shown), 'more group')} (--json has all)")
+    level = f"{100 * (1 - a.settings.level):g} %"
+    text = (
+        f"Groups that stand out, in points from all rows (Holm's rule at {level} over all groups looked at):"
+    )
+    return [Sentence(text), Items(tuple(shown))]
+
+
+def _stands(s: Mapping[str, Any]) -> str:
+    weaker = "" if s["holm"] else " (by false discoveries only)"
+    return f"{s['metric']} {signed(s['metric'], s['value'])}{weaker}"
 
 
 def _not_seen(a: Audit, limits: Limits) -> list[Block]:
