@@ -237,7 +237,7 @@ def weights(sims: int) -> Iterator[dict[str, Any]]:
         place = {
             "rows": rows,
             "pattern": pattern,
-            "weights": "tied to the outcome" if tied else "apart from it",
+            "weights": "tied to the outcome" if tied else "apart from the outcome",
         }
         print(place, file=sys.stderr, flush=True)
         known = truths(population(right, float(larger) if tied else 1.0))

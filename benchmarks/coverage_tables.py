@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from coverage_worlds import KINDS, worlds
+
 TARGET, ENOUGH_DRAWS = 0.935, 500
 #: In the order of the page: what each kind of world is called there.
 KIND_NAMES = {
@@ -134,7 +136,7 @@ def misses(found: Point) -> str:
     again = [p for p in judged(found["points"]) if p.get("first") is not None]
     said = (
         f"{len(again)} of {len(judged(found['points'])):,} points fell below 93.5 % in the first draws and were drawn "
-        f"anew, five times as often; {len(below)} stayed below. {_unjudged(found)}"
+        f"anew, five times as often; {len(below)} stayed below. {_unjudged(found)}" + _not_run(found)
     )
     return said + ("\n\n" + table(MISS_HEAD, rows) if rows else "")
 
@@ -163,6 +165,12 @@ def _unjudged(found: Point) -> str:
         f"positives), at {len(few) - len(drawn)} of them in none"
         + (f"; over all {draws:,} such draws the intervals cover {percent(held / draws)}." if draws else ".")
     )
+
+
+def _not_run(found: Point) -> str:
+    every = sum(len(KINDS[w.kind]) for kind in KINDS for w in worlds(kind))
+    left = every - len(found["points"])
+    return f" Not run yet: {left} of {every:,} points (`--part gaps --resume`)." if left else ""
 
 
 def _missed(p: Point) -> tuple[object, ...]:
@@ -216,8 +224,15 @@ def clusters(found: Point) -> str:
 
 
 def weights(found: Point) -> str:
-    """Weighted rows."""
-    return _spans(found, "rows", {"weighted": ""})
+    """Weighted rows, and every design below the target."""
+    below = [p for p in found["points"] if p["weighted"]["coverage"] < TARGET]
+    said = "\n".join(
+        f"- `{p['metric']}`{' of the smallest group' if p['group'] else ''}, {p['rows']:,} rows, "
+        f"weights {p['weights']}, {'ties' if p['pattern'] == 'tied' else 'no ties'}: {percent(p['weighted']['coverage'], 2)}"
+        for p in sorted(below, key=lambda p: p["weighted"]["coverage"])
+    )
+    spans = _spans(found, "rows", {"weighted": ""})
+    return f"{spans}\n\n" + (f"Below 93.5 %:\n\n{said}" if below else "No design is below 93.5 %.")
 
 
 def tables(found: Mapping[str, Point]) -> dict[str, str]:
