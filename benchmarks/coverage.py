@@ -1,6 +1,6 @@
 """How often the intervals hold the truth: exact for rates, simulated for everything over groups and classes.
 
-    python benchmarks/coverage.py                       everything, 2,000 simulations a point (about three hours on one core)
+    python benchmarks/coverage.py                       everything, 2,000 simulations a point (three hours on one core)
     python benchmarks/coverage.py --part rates          one part: rates, gaps, clusters or weights
     python benchmarks/coverage.py --part gaps --kind cells --sims 500
     python benchmarks/coverage.py --part none           tables and figures anew from the saved results

@@ -228,7 +228,8 @@ def weights(found: Point) -> str:
     below = [p for p in found["points"] if p["weighted"]["coverage"] < TARGET]
     said = "\n".join(
         f"- `{p['metric']}`{' of the smallest group' if p['group'] else ''}, {p['rows']:,} rows, "
-        f"weights {p['weights']}, {'ties' if p['pattern'] == 'tied' else 'no ties'}: {percent(p['weighted']['coverage'], 2)}"
+        f"weights {p['weights']}, {'ties' if p['pattern'] == 'tied' else 'no ties'}: "
+        f"{percent(p['weighted']['coverage'], 2)}"
         for p in sorted(below, key=lambda p: p["weighted"]["coverage"])
     )
     spans = _spans(found, "rows", {"weighted": ""})
