@@ -21,23 +21,32 @@ def skipped(rule: Rule, baseline: object) -> bool:
     return rule.versus_baseline and baseline is None and rule.missing_baseline == "skip"
 
 
-def warnings(policy: Policy, checks: Sequence[Check], baseline: Mapping[str, Any] | None) -> Warnings:
-    """What a reader of the verdict must know, each with a code. `baseline`: what it is, or None."""
+def warnings(
+    policy: Policy, checks: Sequence[Check], baseline: Mapping[str, Any] | None, absent: Sequence[str] = ()
+) -> Warnings:
+    """What a reader of the verdict must know, each with a code. `baseline`: what it is, or None.
+
+    `absent`: excluded groups that the data has not.
+    """
     if not any(c.counts for c in checks):
         message = "no check counts: every rule is waived, skipped or of severity warn"
         yield {"code": "nothing_counts", "message": message}
     for rule in policy.rules:
         if skipped(rule, baseline):
             yield {"code": "skipped", "message": f"rule '{rule.id}' was skipped: there is no baseline"}
+    for name in absent:
+        yield {"code": "idle_exclusion", "message": f"exclude_groups names {name}, which is not in the data"}
     for waiver in policy.waivers:
         yield from _idle(waiver, [c for c in checks if c.id == waiver.rule])
     if baseline is None:
         return
     if not any(r.versus_baseline for r in policy.rules):
         yield {"code": "unused_baseline", "message": "a baseline is given, but no rule compares with it"}
-    matched, rows = baseline.get("matched"), baseline.get("rows")
-    if matched is not None and matched != rows:
-        message = f"{matched} of the baseline's {rows} rows have a partner by id; only these are compared"
+    matched, rows, now = (baseline.get(k) for k in ("matched", "rows", "rows_after"))
+    if matched is not None and not matched == rows == now:
+        message = (
+            f"only {matched} rows have an id that is in the baseline ({rows} rows) and in the data ({now})"
+        )
         yield {"code": "unmatched", "message": message}
 
 

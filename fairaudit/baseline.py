@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,9 +16,10 @@ from fairaudit.emit import EXACT
 from fairaudit.errors import FairauditError
 from fairaudit.estimate import Estimate
 from fairaudit.intervals import Shares, exact, wilson
-from fairaudit.pairing import correlation, joint_views, pair, pairable
+from fairaudit.pairing import correlation, joint_views, pair, unpaired
 from fairaudit.prepare import Naming, naming, views
 from fairaudit.rates import RATES
+from fairaudit.source import check_path
 from fairaudit.strata import Members, of_metric
 from fairaudit.table import tabulate
 from fairaudit.view import Settings, View
@@ -59,8 +61,19 @@ class Baseline:
         return [correlation(joint, metric, g, c) or 0.0 for g, c in members.places]
 
 
-def load(given: Any, data: Any, inputs: Inputs, names: Naming, settings: Settings) -> Baseline:
-    """The baseline of a gate. Raises FairauditError where it cannot be compared with the data."""
+def check_there(given: Any) -> None:
+    """Refuse a baseline that is not there, without reading its rows."""
+    if isinstance(given, str | Path) and str(given) != "-":
+        check_path(str(given))
+
+
+def load(
+    given: Any, data: Any, inputs: Inputs, names: Naming, settings: Settings, strict: bool = True
+) -> Baseline:
+    """The baseline of a gate. Raises FairauditError where it cannot be compared with the data.
+
+    `strict`: an id that is named must be in both; else rows without it are two samples, and `about` has the reason.
+    """
     audit = as_audit(given)
     if audit is not None:
         if audit.classes != names.classes or audit.positive != names.positive:
@@ -75,7 +88,8 @@ def load(given: Any, data: Any, inputs: Inputs, names: Naming, settings: Setting
             "content_sha256": audit.content_sha256,
         }
         return Baseline({}, {}, {}, audit, about)
-    if pairable(given, data, inputs):
+    apart = None if strict and inputs.id is not None else unpaired(given, data, inputs)
+    if apart is None:
         found = pair(given, data, inputs)
         known = naming(found.joint)
         before, after = ({v.by: v for v in views(t, known, settings)} for t in (found.before, found.after))
@@ -83,10 +97,11 @@ def load(given: Any, data: Any, inputs: Inputs, names: Naming, settings: Setting
             "kind": "predictions",
             "paired": True,
             "rows": found.rows["before"],
+            "rows_after": found.rows["after"],
             "matched": found.rows["matched"],
         }
         return Baseline(before, after, joint_views(found.joint, known, settings), None, about)
-    tally = tabulate(given, inputs)
+    tally = tabulate(given, replace(inputs, id=None))
     known = naming(tally)
     if known.positive != names.positive:
         raise FairauditError(
@@ -94,7 +109,8 @@ def load(given: Any, data: Any, inputs: Inputs, names: Naming, settings: Setting
             "with --positive."
         )
     old = {v.by: v for v in views(tally, known, settings)}
-    return Baseline(old, {}, {}, None, {"kind": "predictions", "paired": False, "rows": tally.rows})
+    about = {"kind": "predictions", "paired": False, "rows": tally.rows}
+    return Baseline(old, {}, {}, None, {**about, "reason": apart} if apart else about)
 
 
 def _aligned(found: Members, places: Sequence[tuple[str | None, str | None]]) -> Members:

@@ -121,10 +121,13 @@ def _part(
     if versus and baseline is not None:
         old = baseline.members(view, rate, rule.class_, members)
     build = _builder(what, rate, view, members, baseline, old)
-    of = rate if rate != rule.metric else None
+    of = {rule.metric: None, "eod": "recall"}.get(
+        rate, rate
+    )  # what a stratum of eod has of its own is a recall
     return Part(
         view.by, members, build, limit, size, judged, _shown(rule, what, view, members, size), of,
-        view.settings.min_events, quotient, what.reference == "highest", old,
+        view.settings.min_events, quotient, what.reference == "highest",
+        what.kind == "max_difference" and what.reference != "highest", old,
     )  # fmt: skip
 
 
@@ -155,7 +158,8 @@ def _within(view: View, group: str | None, listed: Sequence[Names]) -> bool:
 
 def _judged(view: View, members: Members, size: int, waived: Sequence[Names]) -> Array:
     own = [g for g, _ in members.places[:size]]
-    return np.array([g is None or view.kind != "attribute" or names(view.by, g) not in waived for g in own])
+    open_ = [g is None or view.kind != "attribute" or names(view.by, g) not in waived for g in own]
+    return np.array(open_, dtype=bool)
 
 
 def _shown(rule: Rule, what: Asked, view: View, members: Members, size: int) -> Array:
@@ -167,7 +171,9 @@ def _shown(rule: Rule, what: Asked, view: View, members: Members, size: int) -> 
         else [names_of(what.reference, split_by(view.by))]
     )
     own = [g for g, _ in members.places[:size]]
-    return np.array([(not only or _within(view, g, only)) and not _within(view, g, reference) for g in own])
+    return np.array(
+        [(not only or _within(view, g, only)) and not _within(view, g, reference) for g in own], dtype=bool
+    )
 
 
 def _builder(
@@ -209,8 +215,3 @@ def _reference(text: str, view: View, members: Members) -> Array:
             f"the reference '{text}' is no group by {view.by}, or it is excluded; name one that is judged."
         )
     return np.array([found[c] for _, c in members.places])
-
-
-def located(error: FairauditError, name: str, line: int, rule: str) -> FairauditError:
-    """The error with the place of the rule that it is about."""
-    return FairauditError(f"{name}:{line}: rule '{rule}': {error}")

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from fairaudit.asides import skipped, suppressed, warnings
-from fairaudit.baseline import Baseline, load
-from fairaudit.checks import asked, located, parts
+from fairaudit.baseline import Baseline, check_there, load
+from fairaudit.checks import asked, parts
 from fairaudit.columns import Inputs
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.judging import judge
-from fairaudit.labels import split_by
+from fairaudit.labels import MISSING, split_by
 from fairaudit.planning import planned
+from fairaudit.pointing import located, located_data
 from fairaudit.policy import Policy, Rule, Waiver
 from fairaudit.prepare import Naming, naming, views
 from fairaudit.strata import Names, names, names_of
@@ -34,13 +35,23 @@ def gate(data: Any, policy: Any, *, baseline: Any = None, **inputs: Any) -> Verd
     """
     policy = _policy(policy)
     how = asked_inputs(policy, inputs)
-    tally = tabulate(data, how)
+    strict = inputs.get("id") is not None  # an id of the policy pairs where it can, one that is asked for must
     settings = Settings(min_events=policy.min_events, seed=policy.seed)
-    known = naming(tally)
-    before = None
-    if baseline is not None:
-        before = load(baseline, data, how, known, settings)
-    return judged(tally, policy, known, settings, before)
+    try:
+        tally = tabulate(data, how if strict else replace(how, id=None))
+        known = naming(tally)
+    except FairauditError as error:
+        raise located_data(error, policy, [k for k, v in inputs.items() if v]) from error
+    if baseline is None or any(r.versus_baseline for r in policy.rules):
+        before = None if baseline is None else load(baseline, data, how, known, settings, strict)
+        verdict = judged(tally, policy, known, settings, before)
+        lost = None if before is None else before.about.get("reason")
+        aside = {"code": "unpaired", "message": f"rows are not paired with the baseline: {lost}"} if lost else None
+    else:
+        check_there(baseline)  # its rows would be read for nothing
+        verdict = judged(tally, policy, known, settings)
+        aside = {"code": "unused_baseline", "message": "a baseline is given, but no rule compares with it"}
+    return verdict if aside is None else replace(verdict, warnings=(*verdict.warnings, aside))
 
 
 def _policy(given: Any) -> Policy:
@@ -97,6 +108,15 @@ class _Court:
     def attributes(self) -> frozenset[str]:
         return frozenset(a for v in self.views.values() if v.kind == "attribute" for a in split_by(v.by))
 
+    def absent(self) -> list[str]:
+        """Excluded groups that no row has; a missing value need not be missing today."""
+        known = [names(v.by, g) for v in self.views.values() if v.kind == "attribute" for g in v.groups]
+        asked = {text: names_of(text, self.attributes) for text in self.policy.exclude_groups}
+        return [
+            text for text, mine in asked.items()
+            if not any(mine <= n for n in known) and all(g != MISSING for _, g in mine)
+        ]  # fmt: skip
+
     def view(self, by: str) -> View:
         if by in ("overall", "class"):
             return self.views[by]
@@ -130,7 +150,7 @@ def judged(
     verdict = Verdict(
         worst(counting) if counting else PASS, checks, {"name": policy.name, "sha256": policy.sha256},
         _data(tally, known), about, _stats(policy), tuple(_waiver(w) for w in policy.waivers),
-        tuple(warnings(policy, checks, about)),
+        tuple(warnings(policy, checks, about, court.absent())),
     )  # fmt: skip
     if not policy.suppress_below:
         return verdict
@@ -149,13 +169,15 @@ def _check(court: _Court, rule: Rule, by: str) -> Check:
         if not missing:
             strata = _strata(court, rule, view, excluded, mine)
     except FairauditError as error:
-        raise located(error, policy.name, rule.line, rule.id) from error
+        raise located(error, policy.name, rule) from error
     out = tuple(
         f"{view.by}={g}"
         for g in view.groups
         if view.kind == "attribute" and any(n <= names(view.by, g) for n in excluded)
     )
     reason = "there is no baseline to compare with (--baseline)" if missing else None
+    if not missing and not strata:
+        reason = "no group is left to judge"
     open_ = [s.verdict for s in strata if s.waived is None]
     verdict = worst(open_) if open_ or missing or not strata else WAIVED
     whole = next((w for w in mine if w.group is None), None)

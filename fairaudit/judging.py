@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import isfinite, isnan
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ from fairaudit.verdict import FAIL, INCONCLUSIVE, PASS, Stratum
 Array = np.ndarray[Any, Any]
 #: Why a stratum with enough rows is open.
 OPEN = "the limit lies between the bounds"
+#: Why a stratum is held against nobody.
+BEST = "best off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +43,6 @@ class Limit:
         """Where the value farthest out stands."""
         return int(np.nanargmin(values) if self.at_least else np.nanargmax(values))
 
-    def clipped(self, value: float, quotient: bool, comparison: bool) -> float:
-        """A group against the best-off one is at most like itself: a ratio ends at 1, a difference at 0."""
-        if not comparison or isnan(value):
-            return value
-        return min(value, 1.0) if quotient else max(value, 0.0)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
@@ -56,7 +52,7 @@ class Part:
     strata count (waived ones do not); `shown`: which the rule is about (others only serve as references).
     `of`: the rate, where it is not the metric of the rule. `least`: rows a
     stratum needs to be judged. `quotient`: a ratio. `comparison`: with the best-off
-    group, so a ratio ends at 1 and a difference at 0. `baseline`: the same strata before.
+    group. `absolute`: differences of both signs, so the largest is never below 0. `baseline`: the same strata before.
     """
 
     by: str
@@ -70,6 +66,7 @@ class Part:
     least: int = 0
     quotient: bool = False
     comparison: bool = False
+    absolute: bool = False
     baseline: Members | None = None
 
     @property
@@ -120,16 +117,25 @@ def _stratum(
         return replace(shown, reason=reason)
     beyond = float(nearest[usable].min() if limit.at_least else nearest[usable].max())
     inside = float(farthest[usable].min() if limit.at_least else farthest[usable].max())
-    judged = replace(
-        shown,
-        fail_bound=_finite(limit.clipped(beyond, part.quotient, part.comparison)),
-        pass_bound=_finite(limit.clipped(inside, part.quotient, part.comparison)),
-    )
+    shown_beyond = max(beyond, 0.0) if part.absolute else beyond
+    judged = replace(shown, fail_bound=_finite(shown_beyond), pass_bound=_finite(inside))
     if limit.beyond(beyond):
         return replace(judged, verdict=FAIL)
     if limit.inside(inside):
-        return replace(judged, verdict=PASS)
+        return _best_off(part, replace(judged, verdict=PASS))
     return replace(judged, reason=OPEN)
+
+
+def _best_off(part: Part, s: Stratum) -> Stratum:
+    """A stratum that is better off than every other is compared with nobody: its ratio is 1, its difference 0."""
+    if not part.comparison or s.value is None:
+        return s
+    alike = 1.0 if part.quotient else 0.0
+    if s.value <= alike if part.quotient else s.value >= alike:
+        return s
+    closer = min if part.quotient else max
+    ends = [alike if b is None else closer(b, alike) for b in (s.fail_bound, s.pass_bound)]
+    return replace(s, value=alike, against=None, reason=BEST, fail_bound=ends[0], pass_bound=ends[1])
 
 
 def _shown(part: Part, contrasts: Contrasts, s: int, mine: Array) -> Stratum:
@@ -138,8 +144,6 @@ def _shown(part: Part, contrasts: Contrasts, s: int, mine: Array) -> Stratum:
     values = contrasts.value[mine]
     at = mine[part.limit.worst(values)] if np.isfinite(values).any() else -1
     value = float(contrasts.value[at]) if at >= 0 else None
-    if value is not None:
-        value = part.limit.clipped(value, part.quotient, part.comparison)
     other = int(contrasts.against[at]) if at >= 0 else -1
     group, class_ = members.places[s]
     old = part.baseline

@@ -18,6 +18,8 @@ Array = np.ndarray[Any, Any]
 POWER = 0.8
 #: The most rows, times those there are, that a plan looks for; and the most strata of a part that get one.
 MOST, MOST_STRATA = 100.0, 40
+#: Rows that a plan for a small stratum may reach for, however few it has.
+FAR = 5000.0
 #: A stratum too small to plan from its own rate is planned from one pulled to the mean as if by this many rows.
 SHRINK = 10.0
 _HOPELESS = f"the value is at the limit or nearly: even {MOST:.0f} times the rows would not decide"
@@ -38,7 +40,7 @@ def planned(
             rows, reason = _more(part, found, place, tails)
             out.append(replace(s, rows_needed=rows, reason=reason))
         elif part.members.reasons[place]:
-            out.append(replace(s, rows_needed=_small(part, place, tails)))
+            out.append(_with_rows(part, s, place, tails))
         else:
             out.append(s)
     return out
@@ -55,8 +57,12 @@ def _more(part: Part, found: Judged, s: int, tails: Tails) -> tuple[int | None, 
         return ceil((factor - 1) * float(part.members.total[s])), OPEN
     values = contrasts.value[usable]
     other = int(contrasts.against[usable[part.limit.worst(values)]]) if np.isfinite(values).any() else -1
-    if other < 0:
-        return None, _HOPELESS
+    if other < 0:  # alone, against the baseline, or against all the others together
+        factor = _factor(part, contrasts, found.used, usable, tails, None)
+        return (
+            None,
+            _HOPELESS if factor is None else f"about {factor:.1f} times the rows of every group would decide",
+        )
     # the group it is compared with may be the one that is too small
     if (factor := _factor(part, contrasts, found.used, usable, tails, [other])) is not None:
         more = ceil((factor - 1) * float(part.members.total[other]))
@@ -69,29 +75,50 @@ def _more(part: Part, found: Judged, s: int, tails: Tails) -> tuple[int | None, 
 
 
 def _factor(
-    part: Part, contrasts: Contrasts, used: Array, usable: Array, tails: Tails, growing: list[int]
+    part: Part,
+    contrasts: Contrasts,
+    used: Array,
+    usable: Array,
+    tails: Tails,
+    growing: list[int] | None,
+    most: float = MOST,
 ) -> float | None:
-    """By how much the rows of these strata must grow until a bound of `usable`, less the power's share, decides."""
+    """By how much the rows of these strata (None: all) must grow until a bound of `usable`, less the power's share,
+    decides; None where even `most` times the rows do not.
+    """
     fail_tail, pass_tail, power = tails
     slack = critical(1 - power)
     near, own = contrasts.critical(fail_tail, used) + slack, contrasts.own(pass_tail) + slack
     limit = part.limit
 
     def decided(growth: float) -> bool:
-        grown = np.ones(part.size)
-        grown[growing] = growth
+        grown: Array | float = growth
+        if growing is not None:
+            grown = np.ones(part.size)
+            grown[growing] = growth
         far, mine = (contrasts.bounds(z, grown, usable) for z in (near, own))
         if limit.at_least:
             return limit.beyond(float(far[1].min())) or limit.inside(float(mine[0].min()))
         return limit.beyond(float(far[0].max())) or limit.inside(float(mine[1].max()))
 
-    if not decided(MOST):
+    if not decided(most):
         return None
-    low, high = 1.0, MOST
+    low, high = 1.0, most
     while high / low > 1.03:
         middle = float(np.sqrt(low * high))
         low, high = (low, middle) if decided(middle) else (middle, high)
     return high
+
+
+def _with_rows(part: Part, s: Stratum, place: int, tails: Tails) -> Stratum:
+    """A stratum that is too small, with what would decide it, or at least let it be judged."""
+    needed = _small(part, place, tails)
+    rows, total = float(part.members.rows[place]), float(part.members.total[place])
+    if needed is not None or rows >= part.least:
+        return replace(s, rows_needed=needed)
+    share = rows / total if rows else 1.0
+    more = ceil((part.least - rows) / share)
+    return replace(s, reason=f"{s.reason}; at least {more} more would be needed to be judged at all")
 
 
 def _small(part: Part, s: int, tails: Tails) -> int | None:
@@ -113,7 +140,8 @@ def _small(part: Part, s: int, tails: Tails) -> int | None:
     usable = np.flatnonzero((found.contrasts.stratum == s) & found.contrasts.usable)
     if not len(usable):
         return None
-    factor = _factor(as_if, found.contrasts, found.contrasts.usable, usable, tails, [s])
+    most = max(MOST, FAR / rows)
+    factor = _factor(as_if, found.contrasts, found.contrasts.usable, usable, tails, [s], most)
     if factor is None:
         return None
     least = max(factor, part.least / rows)  # and enough to be judged at all

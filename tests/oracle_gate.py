@@ -129,9 +129,9 @@ def _pairs(metric, kind, mine, others, size, alpha, own_tail):
             fails.append(mover_ratio(worse, better, tail)[1])
             passes.append(mover_ratio(worse, better, own_tail)[0])
     if kind == "max_difference":
-        return max(0.0, *values), max(0.0, *fails), max(0.0, *passes)
+        return max(values), max(fails), max(passes)
     known = [v for v in values if v == v]
-    return (min(1.0, *known) if known else nan), min(1.0, *fails), min(1.0, *passes)
+    return (min(known) if known else nan), min(fails), min(passes)
 
 
 def verdict(found):

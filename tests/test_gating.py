@@ -65,11 +65,18 @@ def test_every_line_equals_the_oracle(drawn, metric, kind, limit, alpha):
         own = None if kind in ("min", "max") or n == 0 else pytest.approx(hits / n)
         assert s.rate == own  # a comparison says the group's own rate as well
         assert s.verdict == word, group
-        if not math.isnan(fail_bound):
-            for mine, theirs in ((s.fail_bound, fail_bound), (s.pass_bound, pass_bound)):
-                assert (math.inf if mine is None else mine) == pytest.approx(theirs, abs=1e-6)
-            if not math.isnan(value):
-                assert s.value == pytest.approx(value, abs=1e-12)
+        if math.isnan(fail_bound):
+            continue
+        if s.reason == "best off":  # held against nobody
+            alike, better = (1.0, min) if kind == "min_ratio" else (0.0, max)
+            assert (s.against, s.value) == (None, alike)
+            assert not math.isnan(value)
+            assert better(value, alike) == alike != value
+            fail_bound, pass_bound, value = better(fail_bound, alike), better(pass_bound, alike), alike
+        for mine, theirs in ((s.fail_bound, fail_bound), (s.pass_bound, pass_bound)):
+            assert (math.inf if mine is None else mine) == pytest.approx(theirs, abs=1e-6)
+        if not math.isnan(value):
+            assert s.value == pytest.approx(value, abs=1e-12)
     assert check.verdict == oracle_gate.verdict(expected)
 
 
@@ -138,7 +145,8 @@ def test_a_few_people_never_fail_or_pass_a_rule(size, kind):
 def test_a_group_without_positives_is_undefined_and_open():
     frame = table(a=(50, 10, 10, 50), none=(0, 10, 0, 50))
     s = by_group(one(frame, Rule("r", "tpr", ("g",), "min", 0.1)).checks[0])["none"]
-    assert (s.verdict, s.value, s.reason) == ("inconclusive", None, "no rows of the positive class")
+    assert (s.verdict, s.value) == ("inconclusive", None)
+    assert s.reason == "no rows of the positive class; at least 10 more would be needed to be judged at all"
 
 
 def test_min_events_decides_who_is_judged():
@@ -246,8 +254,9 @@ def test_equalized_odds_judges_both_rates_at_half_the_error_each():
     assert {(s.group, s.of) for s in strata} == {(g, r) for g in "ab" for r in ("tpr", "fpr")}
     for s in strata:
         expected = oracle_gate.strata(rows, s.of, "max_difference", 0.5, checks=2)[s.group]
-        assert s.fail_bound == pytest.approx(expected[2], abs=1e-9)
-        assert s.pass_bound == pytest.approx(expected[3], abs=1e-9)
+        better = s.reason == "best off"
+        assert s.fail_bound == pytest.approx(max(expected[2], 0.0) if better else expected[2], abs=1e-9)
+        assert s.pass_bound == pytest.approx(max(expected[3], 0.0) if better else expected[3], abs=1e-9)
 
 
 @pytest.mark.parametrize("reference", ["rest", "overall"])
@@ -276,7 +285,7 @@ def test_against_the_rest_or_all_rows(reference, kind):
             own, far = oracle_gate.mover(mine, rest, 0.05), oracle_gate.mover(mine, rest, 0.05 / 6)
             assert found[g].value == pytest.approx(abs(p - other))
             assert found[g].pass_bound == pytest.approx(scale * max(own[1], -own[0]), abs=1e-9)
-            assert found[g].fail_bound == pytest.approx(scale * max(far[0], -far[1]), abs=1e-9)
+            assert found[g].fail_bound == pytest.approx(max(0.0, scale * max(far[0], -far[1])), abs=1e-9)
 
 
 def test_against_one_group():
@@ -407,3 +416,29 @@ def test_small_counts_are_hidden_and_cannot_be_worked_out():
     assert '"numerator": 5,' not in hidden.to_json()
     none = fairaudit.gate(table(a=(300, 3, 50, 300)), Policy("p", rules, suppress_below=10), positive="1")
     assert all(s.hidden for c in none.checks for s in c.strata)
+
+
+def test_when_every_group_is_excluded_nothing_is_judged():
+    frame = table(a=(40, 10, 5, 45), b=(60, 20, 20, 100))
+    for kind in ("min", "min_ratio"):
+        verdict = one(frame, Rule("r", "tpr", ("g",), kind, 0.5), exclude_groups=("g=a", "g=b", "g=z"))
+        assert (verdict.verdict, verdict.checks[0].reason) == ("inconclusive", "no group is left to judge")
+        assert [w["code"] for w in verdict.warnings] == ["idle_exclusion"]
+
+
+def test_an_open_gap_to_the_rest_asks_for_rows_of_every_group():
+    frame = table(a=(80, 0, 20, 0), b=(65, 0, 35, 0))
+    s = by_group(one(frame, Rule("r", "eod_max", ("g",), "max", 0.05)).checks[0])["a"]
+    assert s.verdict == "inconclusive"
+    times = float(s.reason.split("about ")[1].split(" times")[0])
+    more = table(
+        a=(round(80 * times), 0, round(20 * times), 0), b=(round(65 * times), 0, round(35 * times), 0)
+    )
+    assert by_group(one(more, Rule("r", "eod_max", ("g",), "max", 0.05)).checks[0])["a"].verdict == "fail"
+
+
+def test_two_people_are_told_how_many_more_would_be_needed():
+    frame = table(a=(90, 0, 10, 0), b=(80, 0, 20, 0), c=(0, 0, 2, 0))
+    s = by_group(one(frame, Rule("r", "tpr", ("g",), "min_ratio", 0.5)).checks[0])["c"]
+    assert s.verdict == "inconclusive"
+    assert s.rows_needed >= 8
