@@ -41,6 +41,12 @@ class Baseline:
     audit: Audit | None
     about: Mapping[str, Any]
 
+    @property
+    def aside(self) -> dict[str, str] | None:
+        """The warning that rows could have been paired, and were not."""
+        why = self.about.get("reason")
+        return {"code": "unpaired", "message": f"rows are not paired with the baseline: {why}"} if why else None
+
     def members(self, view: View, metric: str, class_: str | None, like: Members) -> Members:
         """The members of a metric before, in the order of `like`; a stratum that was not there is not evaluable."""
         if self.audit is not None:

@@ -96,7 +96,8 @@ def _known_groups(rule: Rule, view: View) -> None:
         if not attributes <= {a for n in known.values() for a, _ in n}:
             continue  # it speaks of another check of this rule
         if not any(mine <= n for n in known.values()) and all(g != "(missing)" for _, g in mine):
-            hint = did_you_mean(text, known)
+            # a group of one letter is near to any other; only its name says what may have been meant
+            hint = did_you_mean(text, known) if did_you_mean(text.partition("=")[2], view.groups) else ""
             raise FairauditError(
                 f"there is no group '{text}' in the data (groups: {', '.join(list(known)[:8])}).{hint}"
             )

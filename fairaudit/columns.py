@@ -147,8 +147,8 @@ def resolve(inputs: Inputs, columns: Sequence[str], fits: Mapping[str, Collectio
     """
     single = ("y_true", "y_pred", "y_score", "weights", "loss", "member", "cluster")
     named = {r: getattr(inputs, r) for r in single}
-    for name in [*(n for n in named.values() if n is not None), *inputs.sensitive, *inputs.bins]:
-        if name not in columns:
+    for name in [*named.values(), inputs.id, *inputs.sensitive, *inputs.bins]:
+        if name is not None and name not in columns:
             raise missing_column(name, columns, where)
     _one_role_each(named, inputs.sensitive)
     taken = {n for n in named.values() if n is not None} | set(inputs.sensitive)

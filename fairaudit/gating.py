@@ -35,7 +35,8 @@ def gate(data: Any, policy: Any, *, baseline: Any = None, **inputs: Any) -> Verd
     """
     policy = _policy(policy)
     how = asked_inputs(policy, inputs)
-    strict = inputs.get("id") is not None  # an id of the policy pairs where it can, one that is asked for must
+    # an id of the policy pairs where it can, one that is asked for must
+    strict = inputs.get("id") is not None
     settings = Settings(min_events=policy.min_events, seed=policy.seed)
     try:
         tally = tabulate(data, how if strict else replace(how, id=None))
@@ -45,8 +46,7 @@ def gate(data: Any, policy: Any, *, baseline: Any = None, **inputs: Any) -> Verd
     if baseline is None or any(r.versus_baseline for r in policy.rules):
         before = None if baseline is None else load(baseline, data, how, known, settings, strict)
         verdict = judged(tally, policy, known, settings, before)
-        lost = None if before is None else before.about.get("reason")
-        aside = {"code": "unpaired", "message": f"rows are not paired with the baseline: {lost}"} if lost else None
+        aside = None if before is None else before.aside
     else:
         check_there(baseline)  # its rows would be read for nothing
         verdict = judged(tally, policy, known, settings)

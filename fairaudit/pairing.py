@@ -59,14 +59,17 @@ def pair(before: Any, after: Any, inputs: Inputs) -> Pair:
         return Pair(tally_before, tally_after, joint, rows)
 
 
-def pairable(before: Any, after: Any, inputs: Inputs) -> bool:
-    """Whether the rows of two sets can be matched: an id is named, or both have a column `id`."""
-    if inputs.id is not None:
-        return True
+def unpaired(before: Any, after: Any, inputs: Inputs) -> str | None:
+    """Why the rows of two sets cannot be matched; None where both have the id, empty where neither was to have one."""
+    name = inputs.id or "id"
     with duckdb.connect() as con:
-        return all(
-            "id" in opened(d, inputs, con, v).columns for d, v in ((before, "before"), (after, "after"))
-        )
+        sides = [opened(d, inputs, con, v) for d, v in ((before, "baseline"), (after, "data"))]
+    roles = ("the baseline", "the data")
+    lacking = [r if s.where == "the dataframe" else s.where for s, r in zip(sides, roles, strict=True)
+               if name not in s.columns]  # fmt: skip
+    if not lacking:
+        return None
+    return f"there is no column '{name}' in {' and '.join(lacking)}" if inputs.id or len(lacking) == 1 else ""
 
 
 def _key(sides: list[Source], asked: str | None) -> str:

@@ -122,8 +122,11 @@ def translated(error: duckdb.Error, where: str) -> FairauditError:
 
 
 def _paths(item: str) -> list[str]:
-    if item == "-":
-        return [_spooled()]
+    return [_spooled()] if item == "-" else check_path(item)
+
+
+def check_path(item: str) -> list[str]:
+    """The files that a path or pattern names. Raises FairauditError where there is none to read."""
     if any(ch in item for ch in "*?[") and not Path(item).exists():
         hits = sorted(glob.glob(item, recursive=True))
         if not hits:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
@@ -21,6 +21,20 @@ from fairaudit.view import Counts, View
 
 Array = np.ndarray[Any, Any]
 Numbers = tuple[Array, Array]
+#: What a metric needs beside labels and predictions, and how the data gets it.
+_SCORES = ("scores", "name their column (y_score), or one column per class (prob_CLASS)")
+_LOSSES = ("losses", "name their column (loss), or the probabilities (prob_CLASS) that they follow from")
+_LACKS: Mapping[str, tuple[str, str]] = {
+    "roc_auc": ("scores of a binary task", _SCORES[1]),
+    "sensitive_leakage": (
+        "use for it beside an agreement of classes and groups",
+        "ask for sensitive_accuracy",
+    ),
+    "loss": _LOSSES,
+    "loss_variance": _LOSSES,
+    "sensitive_accuracy": ("map from classes to groups", "give it as agreement under [data], or --agreement"),
+    "membership_advantage": ("marks of rows trained on", "name their column (member)"),
+}
 #: z -> the bounds of every stratum, for metrics that are not shares.
 At = Callable[[float], Numbers]
 
@@ -212,8 +226,8 @@ def _stands_not(view: View, metric: str) -> str:
         return f"{metric} does not stand by '{view.by}', only {' and '.join(places[k] for k in kinds)}."
     if view.positive is None:
         return f'{metric} needs a positive class; name it (positive = "…" under [data], or --positive).'
-    lacks = "losses (a column 'loss', or probabilities)" if "loss" in metric else "scores, maps or marks"
-    return f"{metric} cannot be computed from this data: it needs {lacks} that are not there."
+    needs, remedy = _LACKS.get(metric, _SCORES)
+    return f"{metric} cannot be computed from this data, which has no {needs}; {remedy}."
 
 
 def _numbers(values: Sequence[float | None]) -> Array:

@@ -27,6 +27,7 @@ _PIECE = re.compile(
     r"|#[^\n]*|[\[{]|[\]}]|\n|[^\"'#\[\]{}\n]+",
     re.DOTALL,
 )
+_DAY = re.compile(r"[^='\"#]*=[ \t]*(\d{4}-\d\d-\d\d)[ \t]*(?:#|$)")
 _SPOT = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)$")
 
 
@@ -86,7 +87,21 @@ def syntax_error(name: str, text: str, error: ValueError | RecursionError) -> Fa
     said = _SPOT.sub("", said).split(";")[0]
     line = int(line or text.rstrip().count("\n") + 1)  # at the end: blank lines are no place to point at
     content = "".join(text.split("\n")[line - 1 : line])
+    if day := _no_day(content):
+        return at_line(name, line, f"{day} is not a day of the calendar; write one that is, as 2027-03-31.")
     return at_line(name, line, f"not TOML: {said[:1].lower()}{said[1:]}; {_mend(said, content)}.")
+
+
+def _no_day(content: str) -> str:
+    """A value written as a day that no calendar has, as 2099-13-01, else an empty text."""
+    found = _DAY.match(content)
+    if not found:
+        return ""
+    try:
+        date.fromisoformat(found[1])
+    except ValueError:
+        return found[1]
+    return ""
 
 
 def _mend(said: str, content: str) -> str:
