@@ -56,7 +56,7 @@ def card(
     from fairaudit import card as cards
     from fairaudit.card import writing
 
-    wanted = output.targets(out, FORMATS)
+    wanted = output.targets(out, FORMATS, [audit])
     writing.check_format(format_)
     writing.check_rate(scoring_rate)
     source = cards.read(audit)

@@ -22,7 +22,7 @@ def compare(
     json: output.Json = False,
 ) -> None:
     """The change of every estimate with its interval. Predictions are paired by --id; audits are not paired."""
-    wanted = output.targets(out, FORMATS)
+    wanted = output.targets(out, FORMATS, [before, after, options["with_file"]])
     import fairaudit
 
     comparison = fairaudit.compare(before, after, **options)

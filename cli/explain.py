@@ -26,7 +26,7 @@ def explain(
     json: output.Json = False,
 ) -> None:
     """Say what a metric, a rule or a word means, in formula and plain words. Without a name, list all."""
-    wanted = output.targets(out, FORMATS)
+    wanted = output.targets(out, FORMATS, [policy])
     from fairaudit.auditing import document
     from fairaudit.report import markdown, text
 
@@ -53,6 +53,12 @@ def _found(name: str, policy: str | None) -> tuple[list[Block], dict[str, Any]]:
     if policy is not None:
         return _of_policy(name, policy)
     if name:
+        from fairaudit.explanations.rules import of_template
+
+        if (drafted := of_template(name)) is not None:
+            template, told = drafted
+            of = {"template": template, "rule": name, **dict(told)}
+            return explain_page.rule_page(f"the template {template}", name, told), of
         e = explanations.explain(name)
         return explain_page.page(e), e.to_dict()
     every = {topic: [e.to_dict() for e in entries] for topic, entries in explanations.topics()}

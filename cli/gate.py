@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
@@ -43,19 +44,18 @@ def gate(
     out: output.Output = None,
     json: output.Json = False,
 ) -> int:
-    """Hold predictions against a policy. Exit code 0 pass, 1 fail, 3 inconclusive; a flag overrules [data]."""
+    """Hold predictions against a policy: exit code 0 pass, 1 fail, 3 inconclusive. A flag overrules the policy."""
     if lint:
         return _lint(preds)
-    wanted = output.targets(out, FORMATS)
-    for flag, key in _OF_POLICY.items():
-        if options.pop(flag) != _DEFAULTS[flag]:
-            raise FairauditError(
-                f"--{flag.replace('_', '-')} is not for a gate, whose statistics stand in the policy; "
-                f"set {key} under [stats]."
-            )
+    inputs = [*preds, policy, baseline, options["with_file"]]
+    wanted = output.targets(out, FORMATS, inputs)
+    _check_flags(options)
     import fairaudit
+    from fairaudit.policy_file import read_policy
 
-    verdict = fairaudit.gate(preds, policy, baseline=baseline, **options)
+    asked = read_policy(policy)
+    output.spare([asked.data.get("with_file")], *(path for _, path in wanted))
+    verdict = fairaudit.gate(preds, asked, baseline=baseline, **options)
     from fairaudit.report import gate_page, markdown, text
     from fairaudit.report.blocks import TERMINAL
     from fairaudit.report.channels import CHANNELS
@@ -77,13 +77,33 @@ def gate(
     return verdict.exit_code
 
 
+def _check_flags(options: dict[str, Any]) -> None:
+    """Take out what stands in the policy alone. Raises FairauditError where it was given."""
+    for flag, key in _OF_POLICY.items():
+        if options.pop(flag) != _DEFAULTS[flag]:
+            raise FairauditError(
+                f"--{flag.replace('_', '-')} is not for a gate, whose statistics stand in the policy; "
+                f"set {key} under [stats]."
+            )
+    if options.pop("cross") != 1:
+        raise FairauditError(
+            '--cross is not for a gate, whose intersections stand in the policy; write by = ["race&sex"] in a rule.'
+        )
+
+
 def _lint(policies: list[str]) -> int:
-    """Read policies and say what each asks; the first breach is the error."""
+    """Read policies and say what each asks, or where the first breach of each is; 2 where there is any."""
     from fairaudit.policy_file import read_policy
     from fairaudit.report.words import several
 
-    read = [read_policy(p) for p in policies]
-    for policy in read:
-        asked = f"{several(len(policy.rules), 'rule')}, {several(len(policy.waivers), 'waiver')}"
-        output.show(f"{policy.name}: {asked}\n")
-    return 0
+    code = 0
+    for path in policies:
+        try:
+            policy = read_policy(path)
+        except FairauditError as error:
+            sys.stderr.write(f"error: {error}\n")
+            code = 2
+        else:
+            asked = f"{several(len(policy.rules), 'rule')}, {several(len(policy.waivers), 'waiver')}"
+            output.show(f"{policy.name}: {asked}\n")
+    return code

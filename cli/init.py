@@ -43,6 +43,8 @@ def init(
             raise FairauditError(
                 f"{name} is for reports; a policy has alpha and min_events under [stats], edit them there."
             )
+    if out != "-":
+        output.spare([*preds, options["with_file"]], Path(out))
     if out != "-" and Path(out).is_file() and not force:
         raise FairauditError(f"{out} is there already; --force replaces it, --out names another file.")
     from fairaudit.store import write_text

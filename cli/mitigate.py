@@ -53,7 +53,7 @@ def mitigate(
     """
     from fairaudit_cli import repairing
 
-    wanted = output.targets(outputs, repairing.FORMATS)
+    wanted = output.targets(outputs, repairing.FORMATS, [data, audit, policy])
     repairing.check(wanted, policy)
     from fairaudit_mitigate import mitigate as run
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -24,8 +25,14 @@ Output = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of the report.")]
 
 
-def targets(given: Sequence[str] | None, formats: Sequence[str]) -> Targets:
-    """`FORMAT:PATH` texts as pairs. Raises FairauditError for an unknown format, no path, or one path twice."""
+def targets(
+    given: Sequence[str] | None, formats: Sequence[str], inputs: Iterable[str | None] = ()
+) -> Targets:
+    """`FORMAT:PATH` texts as pairs.
+
+    `inputs`: what the command reads. Raises FairauditError for an unknown format, no path, one path twice, or a path
+    that is read.
+    """
     found: list[tuple[str, Path]] = []
     for text in given or ():
         name, colon, path = text.partition(":")
@@ -34,10 +41,45 @@ def targets(given: Sequence[str] | None, formats: Sequence[str]) -> Targets:
         if name not in formats:
             hint = did_you_mean(name, formats)
             raise FairauditError(f"there is no output format '{name}' (formats: {', '.join(formats)}).{hint}")
-        if any(Path(path) == other for _, other in found):
+        if path == "-":
+            raise FairauditError(f"-o writes files, not standard output: name one instead of '{text}'.")
+        if any(_same(Path(path), other) for _, other in found):
             raise FairauditError(f"-o names '{path}' twice; give each output its own file.")
         found.append((name, Path(path)))
+    spare(inputs, *(path for _, path in found))
     return tuple(found)
+
+
+def spare(inputs: Iterable[str | None], *outputs: Path) -> None:
+    """Refuse to write over a file that the command reads: the same file under any name, or one of a pattern's."""
+    for given in inputs:
+        for read in _files(given):
+            for path in outputs:
+                if _same(path, Path(read)):
+                    also = "" if str(path) == read else f" ('{read}')"
+                    raise FairauditError(
+                        f"'{path}' is read by this command{also} and would be written over; name another output."
+                    )
+
+
+def _files(given: str | None) -> list[str]:
+    """The files behind an input: itself, those that a pattern matches, the table of a data folder."""
+    if given is None or given == "-":
+        return []
+    with contextlib.suppress(OSError, ValueError):
+        found = [] if Path(given).exists() else glob.glob(given, recursive=True)
+        return [given, *found, *(str(p) for p in Path(given).glob("metadata.*"))]
+    return [given]
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two paths are one file, links of both kinds included. A device is nobody's file."""
+    try:
+        if _is_device(one):
+            return one == other
+        return one.resolve() == other.resolve() or one.samefile(other)
+    except (OSError, ValueError):
+        return one == other
 
 
 def write_all(wanted: Targets, writers: Writers) -> None:

@@ -40,7 +40,7 @@ def plan(
     json: output.Json = False,
 ) -> None:
     """Rows a group that a rule needs to pass or fail; or, with predictions, the gaps that they could show."""
-    wanted = output.targets(out, FORMATS)
+    wanted = output.targets(out, FORMATS, [*(preds or ()), options["with_file"]])
     limits = {"min_ratio": min_ratio, "max_difference": max_difference, "min": min_, "max": max_}
     asked = [(kind, limit) for kind, limit in limits.items() if limit is not None]
     if preds and (asked or rate is not None or rows is not None):

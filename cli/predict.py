@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from fairaudit_cli import progress
+from fairaudit_cli import output, progress
 from fairaudit_cli.data_inputs import reads_data
 
 
@@ -25,6 +26,7 @@ def predict(
     ] = None,
 ) -> None:
     """Predict with an image or text classifier: labels, probabilities, losses and sensitive columns."""
+    output.spare([data], Path(out))
     from fairaudit_mitigate import Hardware
     from fairaudit_mitigate import predict as run
 

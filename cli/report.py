@@ -25,7 +25,7 @@ def report(
     json: output.Json = False,
 ) -> None:
     """Audit predictions: groups, gaps, intervals, and what to do next. Findings never change the exit code."""
-    wanted = output.targets(out, FORMATS)
+    wanted = output.targets(out, FORMATS, [*preds, options["with_file"]])
     import fairaudit
 
     audit = fairaudit.audit(preds, **options)

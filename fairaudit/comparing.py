@@ -18,6 +18,7 @@ from fairaudit.estimate import Estimate
 from fairaudit.intervals import Bounded, Interval, clipped, difference
 from fairaudit.pairing import Pair, correlation, joint_views, pair
 from fairaudit.prepare import naming
+from fairaudit.source import check_foreign
 from fairaudit.view import Settings
 
 SCHEMA, SCHEMA_VERSION = "fairaudit.comparison", "1.0"
@@ -181,6 +182,7 @@ def as_audit(x: Any) -> Audit | None:
         text = Path(x).read_text(encoding="utf-8", errors="replace")
         if '"fairaudit.audit"' in text:
             return Audit.from_json(text)
+        check_foreign(str(x))
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import csv
 import glob
 import gzip
@@ -179,6 +180,9 @@ def _open_files(paths: Sequence[str], con: duckdb.DuckDBPyConnection) -> Source:
             f"files of one kind are read together, not {', '.join(sorted(kinds))}; convert some."
         )
     kind = kinds.pop()
+    if kind == ".json":
+        for path in paths:
+            check_foreign(path)
     where = _shown(paths[0]) if len(paths) == 1 else f"{_shown(paths[0])} and {len(paths) - 1} more"
     reader = _parquet if kind in _PARQUET else _json if kind in (".jsonl", ".ndjson", ".json") else _csv
     if kind not in _PARQUET:
@@ -267,6 +271,19 @@ def _check_text(path: str) -> None:
         raise FairauditError(
             f"{_shown(path)} is not text (it holds binary data); its ending promises a text file."
         )
+
+
+def check_foreign(path: str) -> None:
+    """Refuse our own documents, whose JSON is no table of predictions."""
+    with contextlib.suppress(OSError, EOFError), _opened(path) as file:
+        found = re.match(rb'\s*\{\s*"schema"\s*:\s*"(fairaudit\.(\w+))"', file.read(400))
+        if found:
+            schema, kind = (x.decode() for x in found.groups())
+            what = f"{'an' if kind[0] in 'aeiou' else 'a'} {kind} ({schema})"
+            other = "" if kind == "audit" else " or an audit"
+            raise FairauditError(
+                f"{_shown(path)} is {what}, not predictions{other}; name the file with the rows behind it."
+            )
 
 
 def _header(path: str, kind: str) -> tuple[list[str], str]:

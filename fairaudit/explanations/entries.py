@@ -143,6 +143,11 @@ def explain(name: str) -> Explanation:
     return known[folded[_folded(name)]]
 
 
+def is_known(name: str) -> bool:
+    """Whether `explain` knows the name."""
+    return _folded(name) in map(_folded, every())
+
+
 def _folded(name: str) -> str:
     return "_".join(name.casefold().replace("-", " ").replace("_", " ").split())
 

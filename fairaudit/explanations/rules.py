@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from fairaudit.catalogue import BY_ID
 from fairaudit.errors import FairauditError, did_you_mean
-from fairaudit.explanations.entries import OPEN, explain
+from fairaudit.explanations.entries import OPEN, explain, is_known
 from fairaudit.policy import Policy, Rule
 
+if TYPE_CHECKING:
+    from fairaudit.templates.kinds import RuleDraft
+
+_WARN = "warn: it is judged and shown, and never changes the verdict or the exit code"
 _REFERENCES = {"overall": "all rows", "rest": "all other groups together"}
 _BY = {"overall": "over all rows", "class": "for each class"}
 _KINDS = {
@@ -49,6 +54,56 @@ def _told(policy: Policy, rule: Rule) -> Iterator[tuple[str, str]]:
     yield "inconclusive when", _open(policy, rule)
     yield from _standing(policy, rule)
     yield "misleads", " ".join(x for x in (kind.misleads, about.misleads) if x)
+
+
+def of_template(name: str) -> tuple[str, tuple[tuple[str, str], ...]] | None:
+    """The template that has a rule (or is itself) of this name, and the rule as named sentences; None for other names.
+
+    >>> template, told = of_template("impact-ratio")
+    >>> template, dict(told)["severity"]
+    ('ll144', 'warn: it is judged and shown, and never changes the verdict or the exit code')
+    """
+    if is_known(name):
+        return None
+    from fairaudit.templates.kinds import TEMPLATES
+
+    for t in TEMPLATES.values():
+        mine = [d for d in t.rules if t.name == name or d.id == name]
+        if mine:
+            drafts = [_told_draft(d) for d in mine]
+            rules = (
+                drafts[0]
+                if len(mine) == 1
+                else [(d.id, dict(x)["asks"]) for d, x in zip(mine, drafts, strict=True)]
+            )
+            return t.name, (
+                *rules,
+                ("template", " ".join(t.about)),
+                *_next(t.name, mine[0].id if len(mine) == 1 else "RULE"),
+            )
+    return None
+
+
+def _told_draft(draft: RuleDraft) -> list[tuple[str, str]]:
+    """What a template's rule says before there is data."""
+    rule = Rule(draft.id, draft.metric, ("each sensitive attribute",), draft.kind, draft.limit)
+    about, kind = explain(rule.metric), explain(rule.kind)
+    told = [
+        ("asks", asks(rule)),
+        ("why", " ".join(draft.why)),
+        ("metric", f"{rule.metric}: {about.definition} ({about.formula})"),
+        ("passes when", f"{kind.passes}; the template's limit is {rule.limit:g}"),
+        ("fails when", kind.fails),
+        ("inconclusive when", OPEN),
+        ("misleads", " ".join(x for x in (kind.misleads, about.misleads) if x)),
+        ("because", draft.because),
+    ]
+    return [*told, ("severity", _WARN)] if draft.more.get("severity") == "warn" else told
+
+
+def _next(template: str, rule: str) -> Iterator[tuple[str, str]]:
+    yield "write it", f"fairaudit init PREDICTIONS --template {template}"
+    yield "your own", f"fairaudit explain {rule} --policy FILE explains the rule as it stands in a policy"
 
 
 def asks(rule: Rule) -> str:
@@ -110,7 +165,7 @@ def _standing(policy: Policy, rule: Rule) -> Iterator[tuple[str, str]]:
     if rule.severity != "error":
         yield (
             "severity",
-            f"{rule.severity}: it is judged and shown, and never changes the verdict or the exit code",
+            _WARN,
         )
     for w in policy.waivers:
         if w.rule == rule.id:
