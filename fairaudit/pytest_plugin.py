@@ -33,10 +33,13 @@ def fairaudit_gate(request: pytest.FixtureRequest) -> Callable[..., Verdict]:
         __tracebackhide__ = True
         from fairaudit.errors import FairauditError
 
+        verdict, problem = None, ""
         try:
             verdict = _verdict(root, predictions, policy, baseline, inputs)
         except FairauditError as error:
-            pytest.fail(f"fairaudit gate: error: {error}", pytrace=False)
+            problem = str(error)
+        if verdict is None:  # outside the except clause: else pytest shows what the error came from, too
+            pytest.fail(f"fairaudit gate: error: {problem}", pytrace=False)
         if verdict.exit_code != 0:
             pytest.fail("\n".join(_page(verdict)), pytrace=False)
         if verdict.verdict != "pass":
@@ -80,6 +83,7 @@ def _beside(root: Path, policy: Policy, inputs: Mapping[str, Any]) -> dict[str, 
 
 def _page(verdict: Verdict, strata: bool = True) -> list[str]:
     """The checks that are not passed; each with its strata, where asked."""
+    from fairaudit.report.gate_asides import remarks
     from fairaudit.report.gate_words import findings, lines
 
     shown = [f for f in findings(verdict) if f.stratum is None and f.check.counts]
@@ -92,4 +96,5 @@ def _page(verdict: Verdict, strata: bool = True) -> list[str]:
     return [
         head,
         *(line for f in open_ for line in (f"- {f.sentence}", *(f"    {s}" for s in lines(f.check)))),
+        *(f"- warning: {r.sentence}" for r in remarks(verdict)),
     ]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 from channel_readers import read_github, read_gitlab, read_junit, read_sarif
 from hypothesis import HealthCheck, given, settings
@@ -30,7 +31,10 @@ from verdicts import (
     warn,
 )
 
+from fairaudit.gating import gate
+from fairaudit.policy import Policy, Rule
 from fairaudit.report import github, gitlab, junit, sarif
+from fairaudit.report.gate_asides import remarks
 from fairaudit.report.gate_words import findings
 from fairaudit.verdict import Check, Stratum, Verdict
 
@@ -78,10 +82,13 @@ def test_what_passed_is_in_no_list_of_problems_and_every_check_is_in_the_full_on
     passed = sum(c.verdict == "pass" for c in verdict.checks)
     results = read_sarif(sarif.render(verdict))["runs"][0]["results"]
     waived = [r for r in results if "suppressions" in r]
-    assert len(read_junit(junit.render(verdict))[0].findall("testcase")) == len(results) == entries
+    told = len(verdict.warnings)
+    skipped = sum(w["code"] == "skipped" for w in verdict.warnings)
+    assert len(read_junit(junit.render(verdict))[0].findall("testcase")) == entries + skipped
+    assert len(results) == entries
     assert [r["kind"] for r in results].count("pass") == passed
-    assert len(read_gitlab(gitlab.render(verdict))) == entries - passed
-    assert len(read_github(github.render(verdict))) == min(entries - passed, 10)
+    assert len(read_gitlab(gitlab.render(verdict))) == entries - passed + told
+    assert len(read_github(github.render(verdict))) == min(entries - passed + told, 10)
     uploaded = read_sarif(sarif.render_code_scanning(verdict))["runs"][0]["results"]
     assert len(uploaded) == entries - passed - len(waived)
 
@@ -114,13 +121,16 @@ def test_sentences_are_one_line_and_reach_every_channel_whole(verdict: Verdict) 
     )
     for r in read_sarif(sarif.render(verdict))["runs"][0]["results"]:
         assert r["message"]["text"] == told[r["partialFingerprints"]["fairauditFinding/v1"]].sentence
+    beside = {r.key: r for r in remarks(verdict)}
+    assert all(r.sentence.isprintable() and r.title.isprintable() for r in beside.values())
     for e in read_gitlab(gitlab.render(verdict)):
-        assert e["description"] == told[e["fingerprint"]].sentence
+        assert e["description"] == {**told, **beside}[e["fingerprint"]].sentence
     messages = [
         m for _, p, m in read_github(github.render(verdict)) if p["title"] != "fairaudit: more findings"
     ]
-    assert set(messages) <= {f.sentence for f in told.values()}
-    for case, f in zip(read_junit(junit.render(verdict))[0].iter("testcase"), told.values(), strict=True):
+    assert set(messages) <= {f.sentence for f in (*told.values(), *beside.values())}
+    cases = read_junit(junit.render(verdict))[0].findall("testcase")
+    for case, f in zip(cases[: len(told)], told.values(), strict=True):
         assert case.get("name") == f.title
         if f.outcome.junit == "failure":
             assert case.find("failure").get("message") == f.sentence  # type: ignore[union-attr]
@@ -238,10 +248,10 @@ def test_annotations_are_ten_at_most_worst_first() -> None:
     assert len(found) == 10
     assert found[0][1] == {"file": "fairaudit.toml", "line": "12", "title": "fairaudit: four-fifths by race"}
     assert [level for level, _, _ in found] == ["error"] * 9 + ["warning"]
-    assert found[-1][2] == "1 warning and 1 waiver more; the log of this step lists every check."
+    assert found[-1][2] == "1 more warning and 1 more notice; the log of this step lists every check."
     alike = read_github(github.render(verdict_of([replace(RULE, by=f"o{k}") for k in range(12)])))
     assert alike[-1][0] == "error"
-    assert alike[-1][2].startswith("3 checks that stop the release more")
+    assert alike[-1][2].startswith("3 more checks that stop the release; the log")
     exactly = read_github(github.render(verdict_of([replace(RULE, by=f"o{k}") for k in range(10)])))
     assert exactly[-1][1]["title"] == "fairaudit: four-fifths by o9"
 
@@ -271,3 +281,55 @@ def test_a_hidden_stratum_has_a_name_and_no_data() -> None:
     check = replace(RULE, strata=(replace(ASIAN, hidden=True, reason="4 rows"),))
     (result,) = read_sarif(sarif.render(verdict_of([check])))["runs"][0]["results"]
     assert result["properties"]["strata"] == [{"group": "Asian", "verdict": "fail", "hidden": True}]
+
+
+SKIPPED = {"code": "skipped", "message": "rule 'nobody pays' was skipped: there is no baseline"}
+IDLE = {"code": "idle_waiver", "message": "the waiver of race=A under 'r' is not needed today: it passes"}
+
+
+def test_warnings_reach_every_channel_and_alarm_in_none() -> None:
+    verdict = replace(verdict_of([PASSED]), warnings=(IDLE, SKIPPED))
+    assert alarms(verdict) == dict.fromkeys(CHANNELS, False)
+    (suite,) = read_junit(junit.render(verdict))
+    passed, skipped = suite.findall("testcase")
+    assert (skipped.get("classname"), skipped.get("name")) == ("fairaudit.nobody pays", "nobody pays")
+    assert [e.tag for e in passed] == ["system-out"]
+    assert skipped[0].attrib == {"message": f"{SKIPPED['message']}."}
+    assert suite.findtext("system-out") == f"warning: {IDLE['message']}."
+    for render in (sarif.render, sarif.render_code_scanning):
+        (invocation,) = read_sarif(render(verdict))["runs"][0]["invocations"]
+        told = [(n["level"], n["message"]["text"]) for n in invocation["toolExecutionNotifications"]]
+        assert told == [("note", f"{IDLE['message']}."), ("warning", f"{SKIPPED['message']}.")]
+    found = read_github(github.render(verdict))
+    assert [(level, message) for level, _, message in found] == [
+        ("warning", f"{SKIPPED['message']}."), ("notice", f"{IDLE['message']}."),
+    ]  # fmt: skip
+    entries = read_gitlab(gitlab.render(verdict))
+    assert [(e["severity"], e["check_name"]) for e in entries] == [
+        ("info", "idle_waiver"), ("info", "nobody pays"),
+    ]  # fmt: skip
+
+
+def test_warnings_share_the_ten_annotations() -> None:
+    checks = [replace(RULE, by=f"o{k}") for k in range(9)]
+    found = read_github(github.render(replace(verdict_of(checks), warnings=(IDLE, SKIPPED))))
+    assert [level for level, _, _ in found] == ["error"] * 9 + ["warning"]
+    assert found[-1][2] == "1 more warning and 1 more notice; the log of this step lists every check."
+
+
+def test_a_warning_keeps_its_fingerprint_when_only_numbers_change() -> None:
+    def keys(*messages: tuple[str, str]) -> list[str]:
+        told = tuple({"code": c, "message": m} for c, m in messages)
+        return [r.key for r in remarks(replace(verdict_of([PASSED]), warnings=told))]
+
+    assert keys(("unmatched", "10 of 12 rows")) == keys(("unmatched", "9 of 12 rows"))
+    assert len({*keys(("idle_waiver", "of A"), ("idle_waiver", "of B"), ("x", "1"), ("x", "1"))}) == 4
+
+
+def test_the_rule_that_a_gate_skipped_is_known_by_name() -> None:
+    rule = Rule("a 'b' was skipped", "accuracy", ("overall",), "no_group_worse", 0.1, missing_baseline="skip")
+    verdict = gate(
+        pd.DataFrame({"y": [0, 1] * 20, "p": [0, 1] * 20}),
+        Policy("p.toml", (rule,), data={"y_true": "y", "y_pred": "p", "positive": "1"}),
+    )
+    assert [r.rule for r in remarks(verdict) if r.code == "skipped"] == ["a 'b' was skipped"]

@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from verdicts import ASIAN, OPEN, PASSED, RULE, SMALL, WAIVED, WAIVER, WHITE, verdict_of, warn
+from verdicts import ASIAN, OPEN, PASSED, RULE, SMALL, WAIVED, WAIVER, WHITE, verdict_of, waiver_of, warn
 
-from fairaudit.report.gate_words import asked, check_sentence, encodable, line, stratum_sentence
+from fairaudit.report.gate_asides import waived
+from fairaudit.report.gate_words import asked, capital, check_sentence, encodable, line, stratum_sentence
 from fairaudit.verdict import Check, Stratum
 
 
@@ -25,7 +26,7 @@ def test_a_failing_ratio() -> None:
 
 def test_an_inconclusive_group() -> None:
     assert said(OPEN) == (
-        "four-fifths by race: inconclusive. race=Native American: selection_rate 10.0 % is 0.50 of race=White; 9 rows, "
+        "four-fifths by race: inconclusive. race=Native American: selection_rate 10.0 %; 9 rows, "
         "fewer than 10; about 120 more rows of race=Native American would decide."
     )
     assert "about 1 more row of" in said(replace(OPEN, strata=(replace(SMALL, rows_needed=1),)))
@@ -58,7 +59,7 @@ def test_passes_warnings_waivers_and_what_is_left_out() -> None:
     )
     assert said(replace(PASSED, excluded=("race=Other",))).endswith(" Left out by the policy: race=Other.")
     assert said(replace(OPEN, strata=(), reason="no baseline was given.")) == (
-        "four-fifths by race: inconclusive. no baseline was given."
+        "four-fifths by race: inconclusive. No baseline was given."
     )
 
 
@@ -90,7 +91,7 @@ POINTS = {"value": 0.021, "fail_bound": 0.015, "rate": 0.1, "baseline": 0.079}
         ("max_increase", "fnr", False, 0.01, POINTS,
          "race=A: fnr 10.0 % (7.9 % in the baseline), an increase of 2.1 points; at least 1.5 points with confidence"),
         ("max_increase", "fnr", False, 0.01, {"value": -0.02, "fail_bound": -0.03},
-         "race=A: fnr, no increase (−2.0 points); at least −3.0 points with confidence, the limit is 1.0 points"),
+         "race=A: fnr, no increase (−2.0 points); at least −3.0 points with confidence (positive: an increase)"),
         ("max_decrease", "tpr", False, 0.01, POINTS,
          "race=A: tpr 10.0 % (7.9 % in the baseline), a decrease of 2.1 points; at least 1.5 points with confidence"),
         ("no_group_worse", "tpr", False, 0.01, {"value": 0.021, "fail_bound": 0.015},
@@ -132,7 +133,7 @@ def test_a_limit_on_a_gap_is_told_pair_by_pair() -> None:
 
 def test_references_have_names() -> None:
     check = replace(RULE, kind="max_difference", at_least=False, limit=0.05)
-    for reference, name in (("rest", "the other groups"), ("overall", "all rows")):
+    for reference, name in (("rest", "all other groups together"), ("overall", "all rows")):
         assert f" points from {name};" in stratum_sentence(replace(check, reference=reference), ASIAN)
         assert asked(replace(check, reference=reference)) == (
             f"selection_rate at most 5.0 points from that of {name}"
@@ -142,12 +143,13 @@ def test_references_have_names() -> None:
 
 def test_a_number_is_never_rounded_onto_the_limit() -> None:
     near = replace(ASIAN, value=0.7996, fail_bound=0.79996)
-    assert "is 0.7996 of race=White; at most 0.79996 with" in stratum_sentence(RULE, near).replace(
-        "0.800", ""
-    )
-    assert "is 0.80 of" in stratum_sentence(RULE, replace(near, value=0.8))
+    told = stratum_sentence(RULE, near)
+    assert "is 0.79960 of race=White; at most 0.79996 with confidence, the limit is 0.80000" in told
+    assert "is 0.80 of" in stratum_sentence(RULE, replace(near, value=0.8, fail_bound=0.9))
     rate = Check("r", "race", "tpr", "min", 0.7, True, None, "fail", ())
-    assert "tpr 69.97 %;" in stratum_sentence(rate, Stratum("A", "fail", value=0.6997, fail_bound=0.69))
+    assert "tpr 69.97 %; at most 69.00 % with confidence, the limit is 70.00 %" in stratum_sentence(
+        rate, Stratum("A", "fail", value=0.6997, fail_bound=0.69)
+    )
 
 
 def test_places_have_names() -> None:
@@ -169,3 +171,77 @@ def test_hidden_strata_are_named_only() -> None:
 
 def test_lone_surrogates_are_spelt_out() -> None:
     assert encodable("a\ud800😀") == "a\\ud800😀"
+
+
+def test_the_limit_is_written_whole() -> None:
+    assert asked(replace(RULE, limit=0.8125)).endswith("at least 0.8125")
+    assert asked(replace(RULE, kind="max", limit=0.0125)).endswith("at least 1.25 %")
+
+
+def test_the_best_off_group_is_compared_with_nobody() -> None:
+    best = replace(WHITE, value=1.0, against=None, reason="best off", rate=0.439)
+    assert line(RULE, best) == "pass: race=White: selection_rate 43.9 %, the best off (5,000 rows)"
+    gap = replace(RULE, kind="max_difference", at_least=False, limit=0.1)
+    zero = replace(best, value=0.0, fail_bound=0.0, pass_bound=0.0)
+    assert stratum_sentence(gap, zero) == "race=White: selection_rate 43.9 %, the best off"
+
+
+def test_too_few_rows_are_compared_with_nobody_and_counted_once() -> None:
+    told = "race=Native American: selection_rate 10.0 %; 9 rows, fewer than 10"
+    assert line(RULE, replace(SMALL, rows_needed=None)) == f"inconclusive: {told}"
+    changed = replace(RULE, kind="max_decrease", at_least=False)
+    assert "selection_rate 10.0 % (20.0 % in the baseline); 9 rows" in line(
+        changed, replace(SMALL, baseline=0.2)
+    )
+    floor = replace(RULE, kind="min", reference=None)
+    assert "selection_rate 50.0 %; 9 rows" in line(floor, replace(SMALL, rate=None))
+
+
+def test_a_gap_in_recall_stands_beside_recall() -> None:
+    rest = Check("r", "race", "eod", "max", 0.1, False, "rest", "fail", (), form="max_difference")
+    far = Stratum("A", "fail", "3", value=0.161, rate=0.923, fail_bound=0.12)
+    assert stratum_sentence(rest, far).startswith(
+        "race=A, class 3: recall 92.3 %, 16.1 points from all other groups together; at least 12.0 points"
+    )
+    assert " eod 92.3 %, " in stratum_sentence(replace(rest, reference="highest"), replace(far, against="B"))
+
+
+def test_zero_has_no_sign() -> None:
+    check = Check("r", "race", "tpr", "no_group_worse", 0.01, False, None, "pass", ())
+    told = stratum_sentence(check, Stratum("A", "pass", value=-0.0001, rate=0.9, pass_bound=0.005))
+    assert "not worse (0.0 points); at most 0.5 points with confidence (positive: worse), the limit" in told
+
+
+def test_sentences_begin_with_a_capital_but_names_do_not() -> None:
+    assert capital("no group is left") == "No group is left"
+    assert capital("selection_rate by race is one number") == "selection_rate by race is one number"
+
+
+def test_waivers_are_found_whatever_the_order_of_attributes() -> None:
+    check = replace(RULE, by="sex&race", strata=(replace(ASIAN, group="F & Asian", waived="2027-03-31"),))
+    mine = {**waiver_of(RULE, None, "few rows", "me"), "group": "race&sex=Asian & F"}
+    other = {**mine, "group": "race&sex=White & F", "reason": "another"}
+    verdict = verdict_of([check], [other, mine])
+    assert waived(verdict) == ["1 group waived: sex&race=F & Asian until 2027-03-31 (me: few rows)"]
+
+
+def test_waivers_are_counted_by_group_with_owner_and_reason() -> None:
+    strata = (replace(ASIAN, waived="2027-03-31"), replace(SMALL, waived="2099-01-01"), WHITE)
+    waivers = [
+        waiver_of(RULE, "Asian", "new data.", "a@x"),
+        waiver_of(RULE, "Native American", "17 rows", "b@x"),
+    ]
+    assert waived(verdict_of([replace(RULE, strata=strata)], waivers)) == [
+        (
+            "2 groups waived: race=Asian until 2027-03-31 (a@x: new data); "
+            "race=Native American until 2099-01-01 (b@x: 17 rows)"
+        ),
+    ]
+    assert waived(verdict_of([WAIVED], [WAIVER])) == [
+        "1 check waived: four-fifths by race until 2027-03-31 (risk@example.org: 17 rows; collection plan 112)"
+    ]
+    twice = [replace(RULE, id=name, strata=strata[:1] * 2) for name in ("a", "b")]
+    assert waived(verdict_of(twice)) == [
+        "1 group waived: race=Asian under a until 2027-03-31; race=Asian under b until 2027-03-31"
+    ]
+    assert waived(verdict_of([RULE])) == []

@@ -131,6 +131,8 @@ def test_what_cannot_be_read_is_one_sentence(pytester: pytest.Pytester, body: st
     assert sentence in text
     assert "Traceback" not in text
     assert "pytest_plugin.py" not in text
+    assert "exception" not in text  # nor what the error came from
+    assert text.count(sentence) <= 2  # once in the report, once in the summary
 
 
 def test_a_broken_policy_is_said_with_its_line(pytester: pytest.Pytester) -> None:

@@ -112,6 +112,15 @@ def waiver_of(check: Check, group: str | None, reason: str, owner: str) -> dict[
     return {"rule": check.id, "group": name, "owner": owner, "reason": reason, "until": "2027-03-31"}
 
 
+def warnings() -> st.SearchStrategy[dict[str, str]]:
+    """What a verdict says beside its checks."""
+    skipped = st.builds(
+        lambda rule: {"code": "skipped", "message": f"rule '{rule}' was skipped: there is no baseline"}, words
+    )
+    codes = st.sampled_from(["idle_waiver", "nothing_counts", "unmatched", "suppressed", "later"])
+    return st.one_of(skipped, st.builds(lambda c, m: {"code": c, "message": m}, codes, text))
+
+
 @st.composite
 def verdicts(draw: st.DrawFn) -> Verdict:
     """Up to 14 checks, so that more than ten annotations occur, with waivers for what is waived."""
@@ -120,7 +129,8 @@ def verdicts(draw: st.DrawFn) -> Verdict:
     waivers = [waiver_of(c, None, draw(text), draw(text)) for c in few if c.waived]
     waivers += [waiver_of(c, s.group, draw(text), draw(text)) for c in few for s in c.strata if s.waived]
     name = draw(st.one_of(st.sampled_from(PATHS), text))
-    return verdict_of(found, waivers, name=name, on_inconclusive=draw(st.sampled_from(["block", "warn"])))
+    made = verdict_of(found, waivers, name=name, on_inconclusive=draw(st.sampled_from(["block", "warn"])))
+    return replace(made, warnings=tuple(draw(st.lists(warnings(), max_size=3))))
 
 
 # --- a check of each verdict, as four-fifths rules give them ---

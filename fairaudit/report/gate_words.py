@@ -9,29 +9,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
+from typing import Any
 
 from fairaudit.catalogue import BY_ID
 from fairaudit.judging import OPEN
-from fairaudit.report.words import clean, is_share, listed, number, several
+from fairaudit.labels import split_by
+from fairaudit.report.gate_numbers import amount, best_off, form, judged, own, rate_name, writer
+from fairaudit.report.words import clean, listed, several
+from fairaudit.strata import names, names_of
 from fairaudit.verdict import FAIL, INCONCLUSIVE, PASS, WAIVED, Check, Outcome, Stratum, Verdict, outcome
 
-#: The kinds whose limit is a difference, so counted in points where the metric is in percent.
-_POINTS = ("max_difference", "max_increase", "max_decrease", "no_group_worse")
 #: What a change amounts to in the direction that a rule limits, and when it went the other way.
 _CHANGES = {
     "max_increase": ("an increase of {}", "no increase ({})"),
     "max_decrease": ("a decrease of {}", "no decrease ({})"),
     "no_group_worse": ("worse by {}", "not worse ({})"),
 }
-_SIDES = {"rest": "the other groups", "overall": "all rows", "highest": "every other group"}
+#: Which way a positive number goes, told where a negative one stands beside it.
+_SIGNS = {"max_increase": "an increase", "max_decrease": "a decrease", "no_group_worse": "worse"}
+_SIDES = {"rest": "all other groups together", "overall": "all rows", "highest": "every other group"}
 #: How a check that does not stop a release says so.
 _ASIDE = {
     "noted": ' (severity = "warn": it does not count)',
     "open": ' (on_inconclusive = "warn": it does not stop)',
 }
 _MOST_NAMED = 5
+Write = Callable[[float], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,39 +140,6 @@ def _side(reference: str | None) -> str:
     return _SIDES.get(reference or "highest", clean(reference or ""))
 
 
-def amount(check: Check, value: float) -> str:
-    """A number that the limit is about, never written like the limit unless it is the limit.
-
-    `12.3 %` for a rate, `4.0 points` for a difference or change of rates, `0.62` for a ratio, else a decimal.
-    """
-    value += 0.0  # no −0
-    text = _amount(check, value, 0)
-    for more in range(1, 6):
-        if value == check.limit or text != _amount(check, check.limit, more - 1):
-            break
-        text = _amount(check, value, more)
-    return text
-
-
-def _amount(check: Check, value: float, more: int) -> str:
-    """The number with so many decimals more than usual."""
-    if _form(check) == "min_ratio":
-        return f"{value:.{2 + more}f}"
-    if not is_share(check.metric):
-        return f"{value:.{3 + more}f}".replace("-", "−")
-    unit = " points" if _form(check) in _POINTS else " %"
-    return (f"{100 * value:.{1 + more}f}".replace("-", "−") if more else number(check.metric, value)) + unit
-
-
-def _form(check: Check) -> str:
-    """The kind of number that the strata hold: a limit on a `…_difference` is judged pair by pair."""
-    return check.form or check.kind
-
-
-def _own(metric: str, value: float) -> str:
-    return number(metric, value) + (" %" if is_share(metric) else "")
-
-
 def stratum_sentence(check: Check, s: Stratum) -> str:
     """One stratum against the limit, without a full stop.
 
@@ -176,27 +149,33 @@ def stratum_sentence(check: Check, s: Stratum) -> str:
         return f"{place(check, s)}: its numbers are withheld (suppress_below)"
     # the rate it is about stands in the fact
     where = place(check, replace(s, of=None))
-    return f"{where}: " + "; ".join([_fact(check, s), *_grounds(check, s)])
+    said = _bounds(check, s)
+    write = writer(check, s.value, *(b for _, b in said))
+    return f"{where}: " + "; ".join([_fact(check, s, write), *_grounds(check, s, said, write)])
 
 
-def _fact(check: Check, s: Stratum) -> str:
-    """The number of the stratum, and what it is compared with."""
-    metric = s.of or clean(check.metric)
-    rate = f"{metric} {_own(metric, s.rate)}" if s.rate is not None and isfinite(s.rate) else metric
-    if s.value is None or not isfinite(s.value):
-        return rate if rate != metric else f"{metric} has no value"
-    form = _form(check)
-    if form == "min_ratio":
+def _fact(check: Check, s: Stratum, write: Write) -> str:
+    """The number of the stratum, and what it is compared with; of one that is not judged, its own number only."""
+    metric = clean(rate_name(check, s))
+    rate = f"{metric} {own(metric, s.rate)}" if s.rate is not None and isfinite(s.rate) else metric
+    if best_off(s):
+        return f"{rate}, the best off"
+    kind = form(check)
+    was = (
+        f" ({own(metric, s.baseline)} in the baseline)" if kind in _CHANGES and s.baseline is not None else ""
+    )
+    if s.value is None or not isfinite(s.value) or (kind not in ("min", "max") and not judged(s)):
+        return rate + was if rate != metric else f"{metric} has no value"
+    if kind == "min_ratio":
         # where lower is better the ratio is the other's rate by the group's own
         if _lower_is_better(metric):
-            return f"{rate}, of which that of {_against(check, s)} is {amount(check, s.value)}"
-        return f"{rate} is {amount(check, s.value)} of {_against(check, s)}"
-    if form == "max_difference":
-        return f"{rate}, {amount(check, s.value)} from {_against(check, s)}"
-    if form in _CHANGES:
-        was = "" if s.baseline is None else f" ({_own(metric, s.baseline)} in the baseline)"
-        return f"{rate}{was}, {_CHANGES[form][s.value <= 0].format(amount(check, s.value))}"
-    return f"{metric} {amount(check, s.value)}"
+            return f"{rate}, of which that of {_against(check, s)} is {write(s.value)}"
+        return f"{rate} is {write(s.value)} of {_against(check, s)}"
+    if kind == "max_difference":
+        return f"{rate}, {write(s.value)} from {_against(check, s)}"
+    if kind in _CHANGES:
+        return f"{rate}{was}, {_CHANGES[kind][s.value <= 0].format(write(s.value))}"
+    return f"{metric} {write(s.value)}"
 
 
 def _lower_is_better(metric: str) -> bool:
@@ -209,16 +188,25 @@ def _against(check: Check, s: Stratum) -> str:
     return "the reference" if s.against is None else f"{clean(check.by)}={clean(s.against)}"
 
 
-def _grounds(check: Check, s: Stratum) -> list[str]:
-    """What the verdict rests on: the bound that decided, or why none did and what would."""
-    limit = f"the limit is {amount(check, check.limit)}"
+def _bounds(check: Check, s: Stratum) -> list[tuple[str, float]]:
+    """The bounds that the verdict rests on, each with its word: `at most`, `at least`."""
+    if best_off(s):
+        return []
     nearest, farthest = ("at most", "at least") if check.at_least else ("at least", "at most")
-    near = [] if s.fail_bound is None else [f"{nearest} {amount(check, s.fail_bound)}"]
-    far = [] if s.pass_bound is None else [f"{farthest} {amount(check, s.pass_bound)}"]
-    said = {FAIL: near, PASS: far}.get(s.verdict, sorted([*far, *near]))  # at least, then at most
-    out = [f"{' and '.join(said)} with confidence, {limit}"] if said else []
-    if s.reason and s.reason != OPEN:
-        out.append(_sentence(s.reason))
+    near = [] if s.fail_bound is None else [(nearest, s.fail_bound)]
+    far = [] if s.pass_bound is None else [(farthest, s.pass_bound)]
+    return {FAIL: near, PASS: far}.get(s.verdict, sorted([*far, *near]))  # at least, then at most
+
+
+def _grounds(check: Check, s: Stratum, said: list[tuple[str, float]], write: Write) -> list[str]:
+    """What the verdict rests on: the bound that decided, or why none did and what would."""
+    out = []
+    if said:
+        sign = _SIGNS.get(form(check)) if min(s.value or 0.0, *(b for _, b in said)) < 0 else None
+        known = " and ".join(f"{word} {write(b)}" for word, b in said) + " with confidence"
+        out.append(f"{known}{f' (positive: {sign})' if sign else ''}, the limit is {write(check.limit)}")
+    if s.reason and s.reason != OPEN and not best_off(s):
+        out.append(sentence(s.reason))
     if s.rows_needed:
         out.append(f"about {several(s.rows_needed, 'more row')} of {_rows_of(check, s)} would decide")
     return out
@@ -232,7 +220,9 @@ def _rows_of(check: Check, s: Stratum) -> str:
 def line(check: Check, s: Stratum) -> str:
     """One stratum in a list, with its verdict and rows: `fail: race=Asian: … (1,203 rows)`."""
     word = f"waived until {clean(s.waived)}, else {s.verdict}" if s.waived else s.verdict
-    rows = f" ({several(s.n, 'row')})" if s.n is not None and not s.hidden else ""
+    # a reason may begin with the rows already
+    told = s.n is None or s.hidden or (s.reason or "").startswith((f"{s.n} row", "no row"))
+    rows = "" if told or s.n is None else f" ({several(s.n, 'row')})"
     return f"{word}: {stratum_sentence(check, s)}{rows}"
 
 
@@ -268,7 +258,7 @@ def _found(check: Check) -> str:
         return _inside(check, judged)
     chosen = sorted((s for s in judged if s.verdict == check.verdict), key=lambda s: _rank(check, s))
     if check.reason or not chosen:
-        return _sentence(check.reason) if check.reason else f"Nothing was judged ({asked(check)})"
+        return capital(sentence(check.reason)) if check.reason else f"Nothing was judged ({asked(check)})"
     others, (one, many) = len(chosen) - 1, _noun(check)
     verb = {FAIL: ("fails", "fail"), INCONCLUSIVE: ("is inconclusive", "are inconclusive")}[check.verdict]
     more = f"; {several(others, 'other ' + one, 'other ' + many)} {verb[others != 1]} too" if others else ""
@@ -293,30 +283,49 @@ def _noun(check: Check) -> tuple[str, str]:
 
 
 def _rank(check: Check, s: Stratum) -> float:
-    """Worst first; strata whose value is hidden or missing come last, in their own order."""
-    if s.hidden or s.value is None or not isfinite(s.value):
+    """Worst first; strata whose value is hidden, missing or not judged come last, in their own order."""
+    if s.hidden or s.value is None or not isfinite(s.value) or not judged(s):
         return float("inf")
     return s.value if check.at_least else -s.value
 
 
 def waiver(check: Check, s: Stratum | None, verdict: Verdict) -> str:
     """`waived until 2027-03-31: 17 rows; collection plan 112 (risk@example.org)`; None: of the whole check."""
-    strata = check.strata if s is None else (s,)
-    names = {f"{check.by}={x.group}" for x in strata}
-    mine = [w for w in verdict.waivers if w.get("rule") == check.id]
-    # nothing left to judge: the rule is waived, or every stratum by itself
-    found = [w for w in mine if w.get("group") is None] or [w for w in mine if w.get("group") in names]
     until = check.waived if s is None else s.waived
-    until = until or min((x.waived for x in strata if x.waived), default=None)
-    reasons = dict.fromkeys(_sentence(w.get("reason", "")) + _by_whom(w.get("owner")) for w in found)
+    until = until or min((x.waived for x in check.strata if x.waived), default=None)
+    found = granted(check, s, verdict)
+    reasons = dict.fromkeys(sentence(w.get("reason", "")) + _by_whom(w.get("owner")) for w in found)
     day = f" until {clean(str(until))}" if until else ""
     return f"waived{day}" + (f": {listed(reasons, _MOST_NAMED)}" if reasons else "")
+
+
+def granted(check: Check, s: Stratum | None, verdict: Verdict) -> list[Mapping[str, Any]]:
+    """The waivers of a stratum (None: of the whole check, or of its strata where each is waived by itself)."""
+    mine = [w for w in verdict.waivers if w.get("rule") == check.id]
+    whole = [w for w in mine if w.get("group") is None]
+    groups = {x.group for x in (check.strata if s is None else (s,)) if x.group is not None}
+    return whole or [w for w in mine if any(_names(w["group"], check.by, g) for g in groups)]
+
+
+def _names(waiver: str, by: str, group: str) -> bool:
+    """Whether a waiver's `sex&race=F & Asian` is this group, whatever the order of its attributes."""
+    return waiver == f"{by}={group}" or names_of(waiver, split_by(by)) == names(by, group)
 
 
 def _by_whom(owner: object) -> str:
     return f" ({clean(str(owner))})" if owner else ""
 
 
-def _sentence(text: object) -> str:
+def capital(text: str) -> str:
+    """As a sentence begins, unless with a name.
+
+    >>> capital("there is none"), capital("race=A is alone")
+    ('There is none', 'race=A is alone')
+    """
+    first = text.partition(" ")[0]
+    return text if "=" in first or "_" in first else text[:1].upper() + text[1:]
+
+
+def sentence(text: object) -> str:
     """Somebody's words as a part of a sentence."""
     return clean(str(text)).strip().rstrip(".") or "no reason given"

@@ -9,49 +9,62 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from fairaudit.report.gate_words import Finding, findings
-from fairaudit.report.words import clean, several
+from fairaudit.report.gate_asides import remarks
+from fairaudit.report.gate_words import findings
+from fairaudit.report.words import clean, count
 from fairaudit.verdict import Verdict
 
 MOST = 10
 _WORST_FIRST = ("error", "warning", "notice")
-_SEVERITIES = ("blocker", "critical", "major", "minor", "info")
+_SEVERITIES = ("blocker", "critical", "major", "minor", "info", "")
 _LEFT_OUT = {
     "error": ("check that stops the release", "checks that stop the release"),
     "warning": ("warning", "warnings"),
-    "notice": ("waiver", "waivers"),
+    "notice": ("notice", "notices"),
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Annotation:
+    """`severity` orders what is of one level: a failure stands before what is only undecided."""
+
+    level: str
+    severity: str
+    line: int
+    title: str
+    sentence: str
+
+
 def render(verdict: Verdict) -> str:
-    """Annotations, one a line; nothing at all where every check passed and nothing is waived."""
-    found = [f for f in findings(verdict) if f.outcome.annotation]
-    found.sort(key=_badness)
+    """Annotations, one a line; nothing at all where every check passed, nothing is waived and nothing is remarked."""
+    found = [
+        _Annotation(f.outcome.annotation, f.outcome.severity, f.check.line, f.title, f.sentence)
+        for f in findings(verdict)
+        if f.outcome.annotation
+    ]
+    found += [_Annotation(r.level, "", 0, r.title, r.sentence) for r in remarks(verdict)]
+    found.sort(key=lambda a: (_WORST_FIRST.index(a.level), _SEVERITIES.index(a.severity)))
     shown, rest = (found, []) if len(found) <= MOST else (found[: MOST - 1], found[MOST - 1 :])
     policy = clean(str(verdict.policy.get("name", "")).removeprefix("./"))
-    out = [_annotation(f, policy) for f in shown]
+    out = [_annotation(a, policy) for a in shown]
     if rest:
         out.append(_left_out(rest, policy))
     return "".join(f"{a}\n" for a in out)
 
 
-def _badness(f: Finding) -> tuple[int, int]:
-    """The level, then a failure before what is only undecided; the policy's order decides the rest."""
-    return _WORST_FIRST.index(f.outcome.annotation), _SEVERITIES.index(f.outcome.severity)
+def _annotation(a: _Annotation, policy: str) -> str:
+    where = {"file": policy, **({"line": str(a.line)} if a.line else {})}
+    return _command(a.level, {**where, "title": f"fairaudit: {a.title}"}, a.sentence)
 
 
-def _annotation(f: Finding, policy: str) -> str:
-    where = {"file": policy, **({"line": str(f.check.line)} if f.check.line else {})}
-    return _command(f.outcome.annotation, {**where, "title": f"fairaudit: {f.title}"}, f.sentence)
-
-
-def _left_out(rest: Sequence[Finding], policy: str) -> str:
+def _left_out(rest: Sequence[_Annotation], policy: str) -> str:
     """The last annotation, of the level of the worst one that it stands for."""
-    counts = Counter(f.outcome.annotation for f in rest)
-    parts = [several(counts[a], *_LEFT_OUT[a]) for a in _WORST_FIRST if counts[a]]
-    text = f"{' and '.join(parts)} more; the log of this step lists every check."
-    return _command(rest[0].outcome.annotation, {"file": policy, "title": "fairaudit: more findings"}, text)
+    counts = Counter(a.level for a in rest)
+    parts = [f"{count(n)} more {_LEFT_OUT[a][n != 1]}" for a in _WORST_FIRST if (n := counts[a])]
+    text = f"{' and '.join(parts)}; the log of this step lists every check."
+    return _command(rest[0].level, {"file": policy, "title": "fairaudit: more findings"}, text)
 
 
 def _command(level: str, properties: dict[str, str], message: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
+from fairaudit.report.gate_asides import Remark, remarks
 from fairaudit.report.gate_words import Finding, findings, lines
 from fairaudit.report.words import clean
 from fairaudit.verdict import Verdict
@@ -21,12 +22,13 @@ def render(verdict: Verdict) -> str:
     """The verdict as JUnit XML, ending with one line break.
 
     `failures` counts the checks that stop a release (`<failure type="fail">` or `type="inconclusive"`); what is
-    waived, of severity `warn`, or inconclusive without stopping is `<skipped>`. `errors` is always 0: an error of
-    the gate itself writes no verdict.
+    waived, of severity `warn`, inconclusive without stopping, or a rule that was passed over is `<skipped>`.
+    Other warnings stand in the suite's output. `errors` is always 0: an error of the gate itself writes no verdict.
     """
-    cases = findings(verdict)
-    kinds = [f.outcome.junit for f in cases]
-    counts = {"tests": str(len(cases)), "failures": str(kinds.count("failure")), "errors": "0"}
+    cases, told = findings(verdict), remarks(verdict)
+    skipped = [r for r in told if r.rule]
+    kinds = [*(f.outcome.junit for f in cases), *("skipped" for _ in skipped)]
+    counts = {"tests": str(len(kinds)), "failures": str(kinds.count("failure")), "errors": "0"}
     root = ET.Element("testsuites", {"name": "fairaudit", **counts})
     suite = ET.SubElement(
         root, "testsuite", {"name": "fairaudit", **counts, "skipped": str(kinds.count("skipped"))}
@@ -36,6 +38,10 @@ def render(verdict: Verdict) -> str:
         ET.SubElement(facts, "property", {"name": name, "value": _legal(value)})
     for finding in cases:
         _case(suite, finding)
+    for remark in skipped:
+        _skipped(suite, remark)
+    if rest := [f"warning: {r.sentence}" for r in told if not r.rule]:
+        ET.SubElement(suite, "system-out").text = _legal("\n".join(rest))
     ET.indent(root, " ")
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -57,6 +63,12 @@ def _case(suite: ET.Element, f: Finding) -> None:
     found = ET.SubElement(case, f.outcome.junit, {**kind, **message})
     if f.stratum is None:
         found.text = _legal(_body(f))
+
+
+def _skipped(suite: ET.Element, r: Remark) -> None:
+    names = {"classname": f"fairaudit.{clean(r.rule)}", "name": clean(r.rule)}
+    case = ET.SubElement(suite, "testcase", {k: _legal(v) for k, v in names.items()})
+    ET.SubElement(case, "skipped", {"message": _legal(r.sentence)})
 
 
 def _body(f: Finding) -> str:

@@ -16,6 +16,7 @@ from math import isfinite
 from typing import Any
 from urllib.parse import quote
 
+from fairaudit.report.gate_asides import Remark, remarks
 from fairaudit.report.gate_words import Finding, asked, encodable, findings
 from fairaudit.report.words import clean
 from fairaudit.verdict import Stratum, Verdict
@@ -59,17 +60,26 @@ def _log(verdict: Verdict, shown: Sequence[Finding]) -> str:
     ids = list(dict.fromkeys(c.id for c in verdict.checks))
     driver = {"name": "fairaudit", "version": __version__, "rules": [_rule(i, verdict) for i in ids]}
     uri = _uri(str(verdict.policy.get("name", "")))
+    invocation: dict[str, Any] = {"executionSuccessful": True, "exitCode": verdict.exit_code}
+    if told := [_notification(r) for r in remarks(verdict)]:
+        invocation["toolExecutionNotifications"] = told
     run = {
         "tool": {"driver": driver},
         # a category of its own for each policy: two of them in one repository do not close each other's alerts
         "automationDetails": {"id": f"fairaudit/{uri}/"},
-        "invocations": [{"executionSuccessful": True, "exitCode": verdict.exit_code}],
+        "invocations": [invocation],
         "results": [_result(f, ids.index(f.check.id), uri) for f in shown],
         "columnKind": "unicodeCodePoints",
         "properties": {"verdict": verdict.verdict, "exitCode": verdict.exit_code},
     }
     log = {"$schema": SCHEMA_URI, "version": "2.1.0", "runs": [run]}
     return json.dumps(_encodable(log), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _notification(r: Remark) -> dict[str, Any]:
+    """A warning of the verdict: about the run, no result, so it opens no alert."""
+    level = "warning" if r.level == "warning" else "note"
+    return {"descriptor": {"id": clean(r.code)}, "level": level, "message": {"text": r.sentence}}
 
 
 def _rule(rule: str, verdict: Verdict) -> dict[str, Any]:
