@@ -167,6 +167,10 @@ def test_places_have_names() -> None:
 def test_hidden_strata_are_named_only() -> None:
     hidden = replace(ASIAN, hidden=True, reason="4 rows")
     assert line(RULE, hidden) == "fail: race=Asian: its numbers are withheld (suppress_below)"
+    one = replace(hidden, of="tpr")
+    assert line(replace(RULE, strata=(one,)), one).startswith("fail: race=Asian: its")
+    both = replace(RULE, strata=(one, replace(one, of="fpr")))
+    assert line(both, one).startswith("fail: race=Asian, tpr: its")
 
 
 def test_lone_surrogates_are_spelt_out() -> None:

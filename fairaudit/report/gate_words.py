@@ -146,7 +146,8 @@ def stratum_sentence(check: Check, s: Stratum) -> str:
     `race=Asian: selection_rate 12.3 % is 0.62 of race=White; at most 0.74 with confidence, the limit is 0.80`.
     """
     if s.hidden:
-        return f"{place(check, s)}: its numbers are withheld (suppress_below)"
+        mixed = any(x.of != s.of for x in check.strata)  # a single rate needs no name
+        return f"{place(check, s if mixed else replace(s, of=None))}: its numbers are withheld (suppress_below)"
     # the rate it is about stands in the fact
     where = place(check, replace(s, of=None))
     said = _bounds(check, s)
