@@ -147,7 +147,9 @@ def stratum_sentence(check: Check, s: Stratum) -> str:
     """
     if s.hidden:
         mixed = any(x.of != s.of for x in check.strata)  # a single rate needs no name
-        return f"{place(check, s if mixed else replace(s, of=None))}: its numbers are withheld (suppress_below)"
+        return (
+            f"{place(check, s if mixed else replace(s, of=None))}: its numbers are withheld (suppress_below)"
+        )
     # the rate it is about stands in the fact
     where = place(check, replace(s, of=None))
     said = _bounds(check, s)
