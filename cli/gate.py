@@ -11,18 +11,19 @@ import typer
 
 from fairaudit.errors import FairauditError
 from fairaudit_cli import output
-from fairaudit_cli.inputs import reads_predictions
+from fairaudit_cli.inputs import FLAGS, reads_predictions
 
 FORMATS = ("json", "md", "text", "junit", "sarif", "code-scanning", "github", "gitlab")
 #: What a policy says, and a flag must not.
 _OF_POLICY = {
-    "level": "alpha",
-    "min_events": "min_events",
-    "min_n": "min_events",
-    "seed": "seed",
-    "interval": "alpha",
+    "level": "its statistics stand in the policy; set alpha under [stats]",
+    "min_events": "its statistics stand in the policy; set min_events under [stats]",
+    "min_n": "its statistics stand in the policy; set min_events under [stats]",
+    "seed": "its statistics stand in the policy; set seed under [stats]",
+    "interval": "its bounds of shares are Clopper and Pearson's already; leave the flag out",
+    "cross": 'its intersections stand in the policy; write by = ["race&sex"] in a rule',
+    "sensitive": "its attributes stand in the rules of the policy; name them there (by)",
 }
-_DEFAULTS = {"level": 0.95, "min_events": 10, "min_n": 30, "seed": 0, "interval": "wilson"}
 
 
 @reads_predictions
@@ -32,6 +33,7 @@ def gate(
         typer.Argument(help="Predictions: CSV, TSV, JSON Lines or Parquet; several files; - for stdin."),
     ],
     options: dict[str, Any],
+    stated: frozenset[str],
     policy: Annotated[
         str, typer.Option(metavar="FILE", help="The policy.", show_default=True)
     ] = "fairaudit.toml",
@@ -49,13 +51,14 @@ def gate(
         return _lint(preds)
     inputs = [*preds, policy, baseline, options["with_file"]]
     wanted = output.targets(out, FORMATS, inputs)
-    _check_flags(options)
+    _check_flags(stated)
+    overruled = {k: v for k, v in options.items() if FLAGS.get(k, k) in stated}
     import fairaudit
     from fairaudit.policy_file import read_policy
 
     asked = read_policy(policy)
     output.spare([asked.data.get("with_file")], *(path for _, path in wanted))
-    verdict = fairaudit.gate(preds, asked, baseline=baseline, **options)
+    verdict = fairaudit.gate(preds, asked, baseline=baseline, **overruled)
     from fairaudit.report import gate_page, markdown, text
     from fairaudit.report.blocks import TERMINAL
     from fairaudit.report.channels import CHANNELS
@@ -77,18 +80,10 @@ def gate(
     return verdict.exit_code
 
 
-def _check_flags(options: dict[str, Any]) -> None:
-    """Take out what stands in the policy alone. Raises FairauditError where it was given."""
-    for flag, key in _OF_POLICY.items():
-        if options.pop(flag) != _DEFAULTS[flag]:
-            raise FairauditError(
-                f"--{flag.replace('_', '-')} is not for a gate, whose statistics stand in the policy; "
-                f"set {key} under [stats]."
-            )
-    if options.pop("cross") != 1:
-        raise FairauditError(
-            '--cross is not for a gate, whose intersections stand in the policy; write by = ["race&sex"] in a rule.'
-        )
+def _check_flags(stated: frozenset[str]) -> None:
+    """Raise FairauditError for a flag whose matter stands in the policy alone."""
+    for flag in sorted(stated & set(_OF_POLICY)):
+        raise FairauditError(f"--{flag.replace('_', '-')} is not for a gate: {_OF_POLICY[flag]}.")
 
 
 def _lint(policies: list[str]) -> int:

@@ -95,10 +95,15 @@ def reads_predictions(command: Callable[..., int | None]) -> Callable[..., int |
     return with_flags(command, _flags, options)
 
 
+#: Keywords of `Inputs` whose flag has another name in Python.
+FLAGS = {"with_file": "with_", "id": "id_"}
+
+
 def options(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags as keywords of `fairaudit.audit`. Raises FairauditError for a map or bins that do not parse."""
     found = dict(flags)
-    found["with_file"], found["id"] = found.pop("with_"), found.pop("id_")
+    for keyword, flag in FLAGS.items():
+        found[keyword] = found.pop(flag)
     found["sensitive"], found["na"] = tuple(found["sensitive"] or ()), tuple(found["na"] or ())
     found["agreement"] = dict(_pairs(found["agreement"] or ()))
     found["bins"] = dict(_edges(b) for b in found["bins"] or ())

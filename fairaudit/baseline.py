@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,15 +12,15 @@ import numpy as np
 from fairaudit.auditing import Audit
 from fairaudit.columns import Inputs
 from fairaudit.comparing import as_audit
-from fairaudit.emit import EXACT
 from fairaudit.errors import FairauditError
 from fairaudit.estimate import Estimate
-from fairaudit.intervals import Shares, exact, wilson
-from fairaudit.pairing import correlation, joint_views, pair, unpaired
+from fairaudit.intervals import Shares, rows_behind
+from fairaudit.labels import split_by
+from fairaudit.pairing import joint_views, moved, pair, unpaired
 from fairaudit.prepare import Naming, naming, views
 from fairaudit.rates import RATES
 from fairaudit.source import check_path
-from fairaudit.strata import Members, of_metric
+from fairaudit.strata import Members, names, of_metric
 from fairaudit.table import tabulate
 from fairaudit.view import Settings, View
 
@@ -45,26 +45,36 @@ class Baseline:
     def aside(self) -> dict[str, str] | None:
         """The warning that rows could have been paired, and were not."""
         why = self.about.get("reason")
-        return {"code": "unpaired", "message": f"rows are not paired with the baseline: {why}"} if why else None
+        return (
+            {"code": "unpaired", "message": f"rows are not paired with the baseline: {why}"} if why else None
+        )
 
-    def members(self, view: View, metric: str, class_: str | None, like: Members) -> Members:
-        """The members of a metric before, in the order of `like`; a stratum that was not there is not evaluable."""
+    def members(
+        self, view: View, metric: str, class_: str | None, like: Members, gone: Collection[str] = ()
+    ) -> Members:
+        """The members of a metric before, in the order of `like`; a stratum that was not there is not evaluable.
+
+        `gone`: groups that the policy leaves out.
+        """
         if self.audit is not None:
-            found = _of_audit(self.audit, view, metric)
+            found = _of_audit(self.audit, view, metric, class_)
+            if found.joint and gone:
+                raise FairauditError(
+                    f"{metric} of the baseline audit is about all groups, also those left out; give its predictions."
+                )
         elif view.by in self.before:
-            found = of_metric(self.before[view.by], metric, class_)
+            found = of_metric(self.before[view.by].without(gone), metric, class_)
         else:
             raise FairauditError(
                 f"the baseline has no '{view.by}'; audit or tabulate it with the same columns."
             )
         return _aligned(found, like.places)
 
-    def correlations(self, view: View, metric: str, members: Members) -> list[float] | None:
-        """The correlation of each stratum's errors before and after; None where rows are not paired."""
-        if not self.joint:
-            return None
-        joint = self.joint[view.by]
-        return [correlation(joint, metric, g, c) or 0.0 for g, c in members.places]
+    def moved(
+        self, view: View, metric: str, class_: str | None, like: Members
+    ) -> tuple[Shares, Shares] | None:
+        """The shares of hits lost and gained, where rows are paired and the metric's denominator is the labels'."""
+        return moved(self.joint[view.by], metric, class_, like.places) if self.joint else None
 
 
 def check_there(given: Any) -> None:
@@ -131,9 +141,19 @@ def _aligned(found: Members, places: Sequence[tuple[str | None, str | None]]) ->
     )  # fmt: skip
 
 
-def _of_audit(audit: Audit, view: View, metric: str) -> Members:
+def _of_audit(audit: Audit, view: View, metric: str, class_: str | None) -> Members:
     """Members from a saved audit: rates with the effective size that their interval shows, the rest by scaling."""
-    found = [e for e in audit.estimates if e.metric == metric and e.by == view.by]
+    cells = metric == "recall" and view.kind == "attribute"  # an audit calls them tpr
+    called = "tpr" if cells else metric
+    same = {e.by for e in audit.estimates if set(split_by(e.by)) == set(split_by(view.by))}
+    found = [e for e in audit.estimates if e.metric == called and e.by in same]
+    if cells or (class_ is not None and any(e.class_ is not None for e in found)):
+        found = [e for e in found if e.class_ is not None and class_ in (None, e.class_)]
+    elif class_ not in (None, audit.positive) and metric in RATES and metric != "accuracy":
+        raise FairauditError(
+            f"the baseline audit has {metric} of class '{audit.positive}' only, not of '{class_}'; give the baseline's "
+            "predictions, or an audit with that class positive."
+        )
     if not found:
         raise FairauditError(
             f"the baseline audit has no {metric} by '{view.by}'; audit the baseline with the same options."
@@ -148,36 +168,27 @@ def _of_audit(audit: Audit, view: View, metric: str) -> Members:
     )
     numbers = [np.array([np.nan if x is None else x for x in (getattr(e, k) for e in found)], float)
                for k in ("numerator", "denominator")]  # fmt: skip
-    shares = (
-        Shares(value, np.array([_size(e) for e in found]))
-        if metric in (*RATES, "recall", "precision")
-        else None
-    )
+    shares = None
+    if metric in (*RATES, "recall", "precision"):
+        shares = Shares(value, np.array([_rows(e) for e in found]))
     joint = view.kind != "overall" and found[0].group is None and found[0].class_ is None
-    places = tuple((e.group, e.class_) for e in found)
+    own = {names(view.by, g): g for g in view.groups} if view.kind == "attribute" else {}
+    places = tuple(
+        (None if e.group is None else own.get(names(e.by, e.group), e.group), e.class_) for e in found
+    )
     return Members(
         places, value, rows, rows, numbers[0], numbers[1], usable, reasons, shares, _scaled(found), joint
     )
+
+
+def _rows(e: Estimate) -> float:
+    return 0.0 if e.interval is None or e.value is None else rows_behind(e.value, e.interval)
 
 
 def _z(level: float) -> float:
     from statistics import NormalDist
 
     return NormalDist().inv_cdf((1 + level) / 2)
-
-
-def _size(e: Estimate) -> float:
-    """The effective rows behind a rate, from its interval: the only size that gives this width."""
-    if e.interval is None or e.value is None:
-        return 0.0
-    z, width = _z(e.interval.level), e.interval.high - e.interval.low
-    low, high = 1e-6, 1e15
-    for _ in range(100):
-        middle = (low * high) ** 0.5
-        made = exact if e.interval.method.startswith(EXACT) else wilson
-        ends = made(np.array(e.value), np.array(middle), z)
-        low, high = (middle, high) if float(ends[1] - ends[0]) > width else (low, middle)
-    return high
 
 
 def _scaled(found: Sequence[Estimate]) -> Any:

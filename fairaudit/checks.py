@@ -79,7 +79,11 @@ def parts(
     """The parts of a check, one for each rate it judges. Raises FairauditError where the rule has no meaning here."""
     what = asked(rule, view)
     _known_groups(rule, view)
-    return [_part(rule, what, rate, view, excluded, waived, baseline) for rate in what.rates]
+    gone = [g for g in view.groups if _within(view, g, excluded)]  # with all their rows
+    view = view.without(gone)
+    if not view.groups:
+        return []
+    return [_part(rule, what, rate, view, gone, waived, baseline) for rate in what.rates]
 
 
 def _known_groups(rule: Rule, view: View) -> None:
@@ -104,27 +108,29 @@ def _known_groups(rule: Rule, view: View) -> None:
 
 
 def _part(
-    rule: Rule, what: Asked, rate: str, view: View, excluded: Sequence[Names], waived: Sequence[Names],
+    rule: Rule, what: Asked, rate: str, view: View, gone: Sequence[str], waived: Sequence[Names],
     baseline: Baseline | None,
 ) -> Part:  # fmt: skip
     versus = baseline is not None and rule.versus_baseline
     if versus and baseline is not None and baseline.after:
-        view = baseline.after[view.by]  # only the rows that both models have judged
+        view = baseline.after[view.by].without(gone)  # only the rows that both models have judged
     limit = Limit(rule.limit, what.kind in ("min", "min_ratio"))
     quotient = what.kind == "min_ratio"
     halves = what.reference in ("rest", "overall")
     members = contrast(view, rate, _class(rule, view, rate)) if halves else of_metric(view, rate, rule.class_)
-    keep = _kept(members, view, excluded, 2 if halves else 1)
-    members = members.take(keep)
-    size = len(keep) // 2 if halves else len(keep)
+    if members.joint and rule.groups:
+        raise FairauditError(
+            f"{rate} is one number over groups, so `groups` means nothing; leave groups out instead."
+        )
+    size = len(members.value) // 2 if halves else len(members.value)
     judged = _judged(view, members, size, waived)
     old = None
     if versus and baseline is not None:
-        old = baseline.members(view, rate, rule.class_, members)
-    build = _builder(what, rate, view, members, baseline, old)
-    of = {rule.metric: None, "eod": "recall"}.get(
-        rate, rate
-    )  # what a stratum of eod has of its own is a recall
+        old = baseline.members(view, rate, rule.class_, members, gone)
+    build = _builder(what, rate, rule.class_, view, members, baseline, old)
+    of = rate if rate != rule.metric else None
+    if rate == "eod" and halves:
+        of = "recall"  # what such a stratum has of its own
     return Part(
         view.by, members, build, limit, size, judged, _shown(rule, what, view, members, size), of,
         view.settings.min_events, quotient, what.reference == "highest",
@@ -145,12 +151,6 @@ def _class(rule: Rule, view: View, rate: str) -> str | None:
     if rule.class_ is None and rate == "eod":
         return None
     return rule.class_
-
-
-def _kept(members: Members, view: View, excluded: Sequence[Names], halves: int) -> Array:
-    size = len(members.value) // halves
-    out = [k for k in range(size) if not _within(view, members.places[k][0], excluded)]
-    return np.array([k + half * size for half in range(halves) for k in out], dtype=int)
 
 
 def _within(view: View, group: str | None, listed: Sequence[Names]) -> bool:
@@ -178,7 +178,8 @@ def _shown(rule: Rule, what: Asked, view: View, members: Members, size: int) -> 
 
 
 def _builder(
-    what: Asked, rate: str, view: View, members: Members, baseline: Baseline | None, old: Members | None,
+    what: Asked, rate: str, class_: str | None, view: View, members: Members, baseline: Baseline | None,
+    old: Members | None,
 ) -> Build:  # fmt: skip
     way = "higher" if rate == "recall" else BY_ID[rate].better
     lower = way == "lower"
@@ -189,8 +190,8 @@ def _builder(
             raise FairauditError(
                 f"no_group_worse needs a metric with a better side, which {rate} has not; use accuracy."
             )
-        corr = baseline.correlations(view, rate, members)
-        return lambda m: contrasts.change(old, m, corr, decrease)
+        moved = baseline.moved(view, rate, class_, members)
+        return lambda m: contrasts.change(old, m, moved, decrease)
     if what.kind in ("min", "max"):
         return contrasts.single
     if members.joint or view.kind == "overall":

@@ -157,8 +157,9 @@ def resolve(inputs: Inputs, columns: Sequence[str], fits: Mapping[str, Collectio
     found = _found(named, free, fits, bool(probabilities))
     roles = named | found
     _check_enough(roles, bool(probabilities), columns, where)
+    looked_for = () if inputs.sets else free  # sets say which attributes there are
     sensitive = inputs.sensitive or tuple(
-        c for c in free if c.lower() in SENSITIVE and c not in found.values()
+        c for c in looked_for if c.lower() in SENSITIVE and c not in found.values()
     )
     _check_attributes(sensitive, inputs)
     split, split_found = _split(inputs.split, columns, [c for c in free if c not in found.values()], where)

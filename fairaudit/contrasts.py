@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import Any
 
 import numpy as np
 
-from fairaudit.intervals import critical, criticals, difference, ratio
+from fairaudit.intervals import Bounded, Shares, critical, criticals, difference, exact, ratio
 from fairaudit.simultaneous import tukey
 from fairaudit.strata import Members
 
@@ -53,7 +53,8 @@ class Contrasts:
             return critical(tail / 2)
         z = self._each(tail / max(int(used.sum()), 1))
         if self.pairs_of > 1 and not isinstance(z, np.ndarray):
-            # the largest of all ordered differences is the range, so Tukey's quantile at 1 − tail is one-sided here
+            # the largest of all ordered differences is the range, so Tukey's quantile at 1 − tail is one-sided here;
+            # not so for ratios, p_i − L p_j, whose largest is no range
             return max(critical(tail), min(z, tukey(self.pairs_of, round(1 - tail, 12))))
         return z
 
@@ -108,7 +109,7 @@ def all_pairs(members: Members, quotient: bool, lower_is_better: bool) -> Contra
     independent = members.shares is None or members.shares.corr is None
     one_class = len(set(classes.tolist())) == 1
     size = int(members.evaluable.sum()) if independent and one_class and not members.joint else 0
-    return _between(members, first, second, worse, other, quotient, size)
+    return _between(members, first, second, worse, other, quotient, 0 if quotient else size)
 
 
 def to_group(members: Members, reference: int | Array, quotient: bool, lower_is_better: bool) -> Contrasts:
@@ -197,21 +198,63 @@ def _with_rest(whole: Members, mine: Array, rest: Array, quotient: bool, lower_i
     return Contrasts(stratum, found.against, found.value, found.usable, bounds, found.df)
 
 
-def change(before: Members, after: Members, corr: Sequence[float] | None, decrease: bool) -> Contrasts:
-    """after − before of each stratum (before − after for a decrease); `corr`: of their errors on the same rows."""
+def change(before: Members, after: Members, moved: tuple[Shares, Shares] | None, decrease: bool) -> Contrasts:
+    """after − before of each stratum (before − after for a decrease).
+
+    `moved`: on the same rows, the shares of hits lost and gained: the change is their difference, with MOVER on the
+    exact bounds of both. (MOVER with an estimated correlation has width 0 where two models happen to agree.) Else
+    the two sides are independent samples. A number over groups is judged by the far ends of both intervals: MOVER
+    takes an estimate for unbiased, and an estimated gap is biased up.
+    """
     every = np.arange(len(after.value))
-    rho: Array | float = 0.0 if corr is None else np.asarray(corr, float)
     value = before.value - after.value if decrease else after.value - before.value
-
-    def bounds(z: Array | float, growth: Array | float, index: Array | None) -> Ends:
-        at, z = _at_all(every, index), _at(z, index)
-        old = before.bounds(at, z, growth if corr is not None else 1.0)
-        new = after.bounds(at, z, growth)
-        mine = _at(rho, index)
-        return difference(old, new, mine) if decrease else difference(new, old, mine)
-
     df = np.minimum(before.df, after.df)
+    sides = (before, after)
+    bounds = (
+        _moved_bounds(moved, decrease) if moved is not None else _two_samples(sides, decrease, after.joint)
+    )
     usable = before.evaluable & after.evaluable
     reasons = tuple(None if r is None else f"in the baseline: {r}" for r in before.reasons)
     return Contrasts(every, np.full(len(every), -1), value, usable, bounds,
                      df if df.ndim else float(df), joint=after.joint, reasons=reasons)  # fmt: skip
+
+
+def _moved_bounds(moved: tuple[Shares, Shares], decrease: bool) -> Bounds:
+    lost, gained = moved
+    first, second = (lost, gained) if decrease else (gained, lost)
+    with np.errstate(
+        divide="ignore", invalid="ignore"
+    ):  # two kinds of one draw: the more of one, the less of the other
+        odds = [s.value / (1 - s.value) for s in (first, second)]
+        rho = -np.sqrt(np.clip(np.nan_to_num(odds[0] * odds[1], posinf=1.0), 0.0, 1.0))
+
+    def bounds(z: Array | float, growth: Array | float, index: Array | None) -> Ends:
+        at = np.arange(len(rho)) if index is None else index
+        grown = np.broadcast_to(np.asarray(growth, float), rho.shape)[at]
+        mine = _at(z, index)
+        ends = [Bounded(s.value[at], *exact(s.value[at], s.size[at] * grown, mine)) for s in (first, second)]
+        return difference(ends[0], ends[1], rho[at])
+
+    return bounds
+
+
+def _two_samples(sides: tuple[Members, Members], decrease: bool, joint: bool) -> Bounds:
+    before, after = sides
+
+    def bounds(z: Array | float, growth: Array | float, index: Array | None) -> Ends:
+        at = np.arange(len(after.value)) if index is None else index
+        mine = _halved(z) if joint else _at(z, index)
+        old, new = before.bounds(at, mine, 1.0), after.bounds(at, mine, growth)
+        first, second = (old, new) if decrease else (new, old)
+        if joint:
+            return first.low - second.high, first.high - second.low
+        return difference(first, second)
+
+    return bounds
+
+
+def _halved(z: Array | float) -> float:
+    """The critical value at half the tail: two intervals hold together with what one would."""
+    from scipy.special import ndtr
+
+    return critical(float(ndtr(-np.max(z))) / 2)

@@ -73,6 +73,18 @@ class Cube:
         codes[:, at] = np.array([position[v] for v in names], dtype=np.int64)[codes[:, at]]
         return _grouped(self.axes, (*self.labels[:at], fresh, *self.labels[at + 1 :]), codes, self.measures)
 
+    def only(self, axis: str, keep: Callable[[str], bool]) -> Cube:
+        """The cells whose label on one axis is kept; the axis knows the kept labels only."""
+        at = self.axis(axis)
+        kept = [i for i, v in enumerate(self.labels[at]) if keep(v)]
+        fresh = np.full(len(self.labels[at]), -1, dtype=np.int64)
+        fresh[kept] = np.arange(len(kept))
+        codes = self.codes.copy()
+        codes[:, at] = fresh[codes[:, at]]
+        hit = codes[:, at] >= 0
+        labels = (*self.labels[:at], tuple(self.labels[at][i] for i in kept), *self.labels[at + 1 :])
+        return Cube(self.axes, labels, codes[hit], {m: v[hit] for m, v in self.measures.items()})
+
     def where(self, axis: str, label: str) -> Cube:
         """The cells with one label on one axis; that axis is gone."""
         at = self.axis(axis)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -71,15 +72,9 @@ def asked_inputs(policy: Policy, given: Mapping[str, Any]) -> Inputs:
         raise FairauditError(
             f"there is no option '{unknown[0]}'.{did_you_mean(unknown[0], Inputs.__dataclass_fields__)}"
         )
-    plain = Inputs()
-    other = {
-        f.name: given[f.name]
-        for f in fields(Inputs)
-        if f.name in given and given[f.name] != getattr(plain, f.name)
-    }
     sets = attribute_sets(policy.rules)
     needed = tuple(dict.fromkeys(a for s in sets for a in s))
-    merged = {**policy.data, **other}
+    merged = {**policy.data, **given}
     merged["bins"] = {k: v for k, v in merged.get("bins", {}).items() if k in needed}
     return Inputs(**{**merged, "sensitive": needed, "sets": sets or ((),), "cross": 1})
 
@@ -142,20 +137,20 @@ def judged(
     whole = [w.rule for w in policy.waivers if w.group is None]
     counted = [r for r in policy.rules if r.severity == "error" and r.id not in whole]
     court = _Court(policy, every, baseline, max(len(counted), 1) if policy.family == "policy" else 1, plan)
-    checks = tuple(
-        _check(court, rule, by) for rule in policy.rules for by in rule.by if not skipped(rule, baseline)
-    )
+    gone = skipped(policy, baseline)
+    checks = tuple(_check(court, rule, by) for rule in policy.rules for by in rule.by if rule.id not in gone)
     counting = [c.verdict for c in checks if c.counts]
     about = None if baseline is None else baseline.about
     verdict = Verdict(
-        worst(counting) if counting else PASS, checks, {"name": policy.name, "sha256": policy.sha256},
+        worst(counting) if counting else PASS, checks, {"name": normpath(policy.name), "sha256": policy.sha256},
         _data(tally, known), about, _stats(policy), tuple(_waiver(w) for w in policy.waivers),
         tuple(warnings(policy, checks, about, court.absent())),
     )  # fmt: skip
     if not policy.suppress_below:
         return verdict
     old = () if baseline is None else tuple(v for v in (baseline.before, baseline.after) if v)
-    return suppressed(verdict, every, policy.suppress_below, old)
+    joint = None if baseline is None else baseline.joint
+    return suppressed(verdict, every, policy.suppress_below, old, joint)
 
 
 def _check(court: _Court, rule: Rule, by: str) -> Check:
@@ -196,7 +191,7 @@ def _strata(
     waived = [None if w.group is None else names_of(w.group, court.attributes) for w in waivers]
     found = parts(rule, view, excluded, [w for w in waived if w is not None], court.baseline)
     alpha = court.policy.alpha
-    fail_tail = alpha / len(rule.by) / court.spread / len(found)
+    fail_tail = alpha / len(rule.by) / court.spread / max(len(found), 1)
     out = []
     for part in found:
         result = judge(part, fail_tail, alpha)

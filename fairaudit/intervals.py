@@ -53,11 +53,14 @@ class Parts:
             var = np.where(self.present, self.value * (1 - self.value) / self.size, 0.0)
         return np.asarray(np.nansum(var, axis=1) / np.maximum(self.present.sum(axis=1), 1) ** 2)
 
-    def inflated(self, var: Array) -> Parts:
-        """The same parts with the factor that a better variance of the means (m,) asks for, never below 1."""
+    def inflated(self, var: Array, unseen: float = 1.0) -> Parts:
+        """The same parts with the factor that a better variance of the means (m,) asks for, never below 1.
+
+        `unseen`: the factor where no error was seen, so that nothing says how errors hang together.
+        """
         plain = self.independent_variance()
         with np.errstate(divide="ignore", invalid="ignore"):
-            factor = np.where(plain > 0, np.sqrt(var / plain), 1.0)
+            factor = np.where(plain > 0, np.sqrt(var / plain), unseen)
         return Parts(self.value, self.size, self.present, np.maximum(np.nan_to_num(factor, nan=1.0), 1.0))
 
     def mean_bounds(self, mean: Array, z: Array | float, share: Share) -> Bounded:
@@ -246,3 +249,15 @@ def ratio(first: Bounded, second: Bounded) -> tuple[Array, Array]:
 def clipped(value: float, low: float, high: float, level: float, method: str) -> Interval:
     """An `Interval` that contains its estimate (rounding aside, every method here does)."""
     return Interval(float(min(low, value)), float(max(high, value)), level, method)
+
+
+def rows_behind(value: float, interval: Interval) -> float:
+    """The effective rows behind a share, from its interval: the only number that gives this width (by bisection)."""
+    z, width = NormalDist().inv_cdf((1 + interval.level) / 2), interval.high - interval.low
+    share = exact if interval.method.startswith("clopper") else wilson
+    low, high = 1e-6, 1e15
+    for _ in range(100):
+        middle = (low * high) ** 0.5
+        ends = share(np.array(value), np.array(middle), z)
+        low, high = (middle, high) if float(ends[1] - ends[0]) > width else (low, middle)
+    return high

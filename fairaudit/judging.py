@@ -122,6 +122,10 @@ def _stratum(
     if limit.beyond(beyond):
         return replace(judged, verdict=FAIL)
     if limit.inside(inside):
+        unseen = [k for k in contrasts.against[mine].tolist() if k >= 0 and not members.evaluable[k]]
+        if blind := [k for k in unseen if k < part.size and part.judged[k] and not part.shown[k]]:
+            names = ", ".join(place_name(members.places[k]) or "" for k in blind)
+            return replace(judged, reason=f"too few rows of {names} to compare with")
         return _best_off(part, replace(judged, verdict=PASS))
     return replace(judged, reason=OPEN)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any
 
 import duckdb
@@ -12,9 +13,11 @@ import numpy as np
 from fairaudit.columns import Inputs, Roles, with_sensitive
 from fairaudit.cube import FIXED, Cube, cube_of
 from fairaudit.errors import FairauditError, missing_column
+from fairaudit.intervals import Shares
 from fairaudit.labels import MISSING, text_of
 from fairaudit.prepare import Naming, views
 from fairaudit.query import Query
+from fairaudit.rates import family
 from fairaudit.source import Source, quote
 from fairaudit.table import attribute_sets, opened, resolved_roles, scan, selected, speaking
 from fairaudit.tally import Tally
@@ -261,3 +264,60 @@ def _influence(metric: str, inside: Array, y: Array, p: Array, mass: Array, c: i
         return np.zeros(len(y))
     rate = float((mass * up).sum()) / total
     return np.asarray((up - rate * down) / total)
+
+
+#: Rates whose denominator is known before anything is predicted: a change is then hits lost and hits gained.
+OF_LABELS = ("accuracy", "selection_rate", "tpr", "fnr", "fpr", "tnr", "recall")
+_MOVES = ("gained", "lost", "same")
+Places = Sequence[tuple[str | None, str | None]]
+
+
+def moved(view: View, metric: str, class_: str | None, places: Places) -> tuple[Shares, Shares] | None:
+    """The shares of each stratum's denominator that lost and that gained a hit; None for other metrics.
+
+    `view`: a joint view; `places`: (group, class) of each stratum, `class_`: the class of a binary rate (else the
+    positive one). A change is gained − lost, and both are known exactly however alike the two models are.
+    """
+    if metric not in OF_LABELS:
+        return None
+    found = {}
+    for c in dict.fromkeys(c for _, c in places):
+        name = c if c is not None else class_
+        at = view.positive if name is None else view.classes.index(name)
+        found[c] = _moves(view, metric, at or 0)
+    at_group = {g: k for k, g in enumerate(view.groups)}
+    strata = [(c, at_group[g] if g is not None else 0) for g, c in places]
+    sides = []
+    for side in ("lost", "gained"):
+        chosen = [found[c][side].take(np.array([k])) for c, k in strata]
+        df = [float(np.asarray(s.df).ravel()[0]) for s in chosen]
+        value, size = (np.concatenate([getattr(s, name) for s in chosen]) for name in ("value", "size"))
+        sides.append(Shares(value, size, df=np.array(df) if np.isfinite(df).all() else inf))
+    return sides[0], sides[1]
+
+
+def _moves(view: View, metric: str, at: int) -> dict[str, Shares]:
+    """Hits lost and gained in each group, as shares of the rows in the denominator."""
+    cube = view.labels
+    y, before, after = (cube.codes[:, cube.axis(a)] for a in ("y_true", "y_pred_before", "y_pred"))
+    hit, inside = _INDICATORS[metric]
+    keep = np.broadcast_to(inside(y, after, at), y.shape)
+    was, is_ = hit(y, before, at)[keep], hit(y, after, at)[keep]
+    move = np.where(was & ~is_, "lost", np.where(is_ & ~was, "gained", "same"))
+    rest = [a for a in ("bucket",) if a in cube.axes]
+    columns = [
+        [cube.labels[cube.axis(a)][c] for c in cube.codes[keep, cube.axis(a)]] for a in ("group", *rest)
+    ]
+    table = cube_of(
+        ("group", "y_true", "y_pred", *rest),
+        [columns[0], ["same"] * int(keep.sum()), move.tolist(), *columns[1:]],
+        {m: v[keep].tolist() for m, v in cube.measures.items()},
+    )
+    for axis, known in (("group", view.groups), ("y_true", _MOVES), ("y_pred", _MOVES)):
+        table = table.relabel(axis, str, also=known)
+    moves = replace(view, classes=_MOVES, labels=table, scores=None, positive=None)
+    return {kind: _share_of(moves, k) for k, kind in enumerate(_MOVES[:2])}
+
+
+def _share_of(moves: View, at: int) -> Shares:
+    return family(moves, lambda c: (c.predicted[..., at], c.total())).shares

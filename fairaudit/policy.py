@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from math import isfinite
 from typing import Any
+
+from fairaudit.errors import FairauditError, did_you_mean
 
 #: What a rule may ask for, each with one number. The last three compare with a baseline.
 KINDS = ("min", "max", "max_difference", "min_ratio", "max_increase", "max_decrease", "no_group_worse")
+SEVERITIES, MISSING_BASELINE = ("error", "warn"), ("inconclusive", "skip")
+FAMILIES, ON_INCONCLUSIVE = ("rule", "policy"), ("block", "warn")
 VERSUS_BASELINE = ("max_increase", "max_decrease", "no_group_worse")
 
 
@@ -36,6 +41,17 @@ class Rule:
     because: str = ""
     line: int = 0
     lines: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse what no file could say either; the reader of files says the same with file and line."""
+        _one_of(f"rule '{self.id}': the kind", self.kind, KINDS)
+        _one_of(f"rule '{self.id}': severity", self.severity, SEVERITIES)
+        _one_of(f"rule '{self.id}': missing_baseline", self.missing_baseline, MISSING_BASELINE)
+        by: object = self.by  # a caller in Python may not have looked at the type
+        if not isinstance(by, tuple) or not by:
+            raise FairauditError(f"rule '{self.id}': by is a tuple of one name or more, not {by!r}.")
+        if not isfinite(self.limit):
+            raise FairauditError(f"rule '{self.id}': the limit must be a number, not {self.limit}.")
 
     @property
     def versus_baseline(self) -> bool:
@@ -77,3 +93,25 @@ class Policy:
     exclude_groups: tuple[str, ...] = ()
     sha256: str = ""
     lines: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse statistics and rules that no file could hold either."""
+        _one_of("family", self.family, FAMILIES)
+        _one_of("on_inconclusive", self.on_inconclusive, ON_INCONCLUSIVE)
+        if not 0 < self.alpha <= 0.5:
+            raise FairauditError(f"alpha must lie in (0, 0.5], not {self.alpha}.")
+        if self.min_events < 5:
+            raise FairauditError(
+                f"min_events must be at least 5, not {self.min_events}: fewer rows show nothing."
+            )
+        if not self.rules:
+            raise FairauditError("a policy without a rule asks nothing; add one.")
+        if len({r.id for r in self.rules}) < len(self.rules):
+            raise FairauditError("two rules have the same id; a waiver could not tell them apart.")
+
+
+def _one_of(what: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise FairauditError(
+            f"{what} is {', '.join(known[:-1])} or {known[-1]}, not '{value}'.{did_you_mean(value, known)}"
+        )

@@ -13,7 +13,7 @@ import numpy as np
 from fairaudit import contrasts
 from fairaudit.auditing import Audit
 from fairaudit.errors import FairauditError, did_you_mean
-from fairaudit.intervals import Shares, critical
+from fairaudit.intervals import Shares, critical, rows_behind
 from fairaudit.judging import Limit
 from fairaudit.planning import POWER
 from fairaudit.rates import RATES
@@ -208,15 +208,15 @@ def visible(audit: Audit, metric: str, gap: float | None = None, power: float = 
                 f"this audit has no {metric} by {by}: it needs two classes with a positive one; say --positive or "
                 "--metric accuracy."
             )
-        rows = [int(e.n) for e in found]
+        rows = [
+            0.0 if e.interval is None or e.value is None else rows_behind(e.value, e.interval) for e in found
+        ]
         pooled = _pooled([(e.value, e.n) for e in found])
-        judged = max(sum(n >= audit.settings.min_events for n in rows), 2)
+        judged = max(sum(e.n >= audit.settings.min_events for e in found), 2)
         reach = tukey(judged, round(audit.settings.level, 12)) + critical(1 - power)
         for k, e in enumerate(found):
-            other = max((n for i, n in enumerate(rows) if i != k), default=0)
-            out.append(
-                Visible(by, str(e.group), rows[k], e.value, *_seen(pooled, rows[k], other, reach, gap))
-            )
+            other = max((n for i, n in enumerate(rows) if i != k), default=0.0)
+            out.append(Visible(by, str(e.group), e.n, e.value, *_seen(pooled, rows[k], other, reach, gap)))
     return out
 
 
@@ -227,7 +227,9 @@ def _pooled(found: Sequence[tuple[float | None, int]]) -> float:
     return (hits + 0.5) / (total + 1)
 
 
-def _seen(p: float, n: int, other: int, reach: float, gap: float | None) -> tuple[float | None, int | None]:
+def _seen(
+    p: float, n: float, other: float, reach: float, gap: float | None
+) -> tuple[float | None, int | None]:
     """(smallest gap, rows needed for `gap`)."""
     if other == 0:
         return None, None

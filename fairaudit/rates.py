@@ -99,13 +99,15 @@ def family(view: View, pair: Callable[[Counts], Pair]) -> Family:
 def _effective(value: Array, denominator: Array, hit_squares: Array, squares: Array) -> Array:
     """Rows that a weighted rate is worth: p(1 − p) / Var with Var = Σw²(hit − p)² / (Σw)²; without weights, the rows.
 
-    Kish's (Σw)²/Σw² only where p is 0 or 1: it is too many where heavy rows do worse.
+    Never more than Kish's (Σw)²/Σw²: where few rows are heavy and none of them happens to be a hit, the sum sees no
+    noise at all (measured: a limit of 5 % was passed wrongly in 38 % of draws); and Kish's alone is too many where
+    heavy rows do worse.
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         var = (hit_squares * (1 - value) ** 2 + (squares - hit_squares) * value**2) / denominator**2
         inner = value * (1 - value) / var
         kish = np.where(squares > 0, denominator**2 / squares, 0.0)
-    return np.where((value > 0) & (value < 1) & np.isfinite(inner), inner, kish)
+    return np.where((value > 0) & (value < 1) & np.isfinite(inner), np.minimum(inner, kish), kish)
 
 
 def named(view: View, name: str) -> Family:

@@ -117,7 +117,17 @@ def _auc_size(
         return _sized(value, *_auc_jackknife(g, at, positive, negative), min(kish))
     v10 = float((positive * (below - value) ** 2).sum() / positive.sum()) / max(kish[0] - 1, 1)
     v01 = float((negative * (above - value) ** 2).sum() / negative.sum()) / max(kish[1] - 1, 1)
-    return _sized(value, v10 + v01, np.inf, min(kish))
+    return _sized(value, max(v10 + v01, _hanley_mcneil(value, *kish)), np.inf, min(kish))
+
+
+def _hanley_mcneil(value: float, positives: float, negatives: float) -> float:
+    """The variance of an AUC under exponential scores (Hanley & McNeil 1982): what few rows near 1 do not show.
+
+    DeLong's is too small there (measured: a minimum of .95 on 20 positives was passed wrongly in 13 % of draws).
+    """
+    one, two = value / (2 - value), 2 * value**2 / (1 + value)
+    spread = value * (1 - value) + (positives - 1) * (one - value**2) + (negatives - 1) * (two - value**2)
+    return spread / (positives * negatives)
 
 
 def _kish(mass: Array, squares: Array) -> float:

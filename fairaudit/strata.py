@@ -122,7 +122,7 @@ def of_metric(view: View, metric: str, class_: str | None = None) -> Members:
         return _rates(view, metric, at or 0)
     if metric in ("tpr", "recall") and view.kind == "attribute":
         cells = tuple((g, c) for g in view.groups for c in view.classes)
-        return _of_family(view, recalls(view), cells, "no rows of this class in this group")
+        return _only(_of_family(view, recalls(view), cells, "no rows of this class in this group"), class_)
     if view.kind == "class" and metric in ("f1", "recall", "precision"):
         return _only(_by_class(view, metric), class_)
     if metric in ("f1_macro", "recall_macro") and view.kind != "class":
@@ -252,8 +252,8 @@ def contrast(view: View, metric: str, class_: str | None = None) -> Members:
     `eod` and multi-class `tpr` speak of class × group cells. Raises FairauditError for what is not a rate.
     """
     at = _class_at(view, class_)
-    if metric == "eod" or (metric in ("tpr", "recall") and at is None):
-        classes = list(range(len(view.classes))) if at is None else [at]
+    if metric in ("eod", "recall") or (metric == "tpr" and at is None):
+        classes = list(range(len(view.classes))) if class_ is None else [view.classes.index(class_)]
     elif metric in RATES and (at is not None or metric == "accuracy"):
         classes = []
     else:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -130,6 +130,17 @@ class View:
         return Counts(
             _grid(g, y, mass, shape), _grid(g[hit], y[hit], mass[hit], shape), _grid(g, p, mass, shape)
         )
+
+    def without(self, groups: Collection[str]) -> View:
+        """The view of the rows of all other groups."""
+        if not set(groups) & set(self.groups):
+            return self
+        labels, scores = (
+            None if c is None else c.only("group", lambda g: g not in groups)
+            for c in (self.labels, self.scores)
+        )
+        assert labels is not None
+        return replace(self, groups=labels.labels[0], labels=labels, scores=scores)
 
     def confusion(self, measure: str) -> tuple[Array, Array, Array, Array]:
         """The non-empty (group, y_true, y_pred) cells and a measure on them, four (cells,) arrays."""

@@ -115,7 +115,9 @@ def _alone(c, fail_tail, pass_tail, kind):
 def _pairs(metric, kind, mine, others, size, alpha, own_tail):
     """The worse-off group against every other one."""
     pairs = size * (size - 1)
-    tail = min(alpha, max(alpha / pairs, tukey_tail(size, alpha)))
+    tail = alpha / pairs  # a ratio is no range
+    if kind == "max_difference":
+        tail = min(alpha, max(tail, tukey_tail(size, alpha)))
     values, fails, passes = [], [], []
     for other in others:
         better, worse = (mine, other) if metric in LOWER_IS_BETTER else (other, mine)

@@ -331,9 +331,17 @@ def test_a_rule_without_a_meaning_is_one_sentence(rule, said):
 
 def test_a_missing_baseline():
     frame = table(a=(40, 10, 5, 45), b=(60, 20, 20, 100))
-    for asked, code, n in (("inconclusive", 3, 1), ("skip", 0, 0)):
-        verdict = one(frame, Rule("r", "accuracy", ("g",), "max_decrease", 0.1, missing_baseline=asked))
-        assert (verdict.exit_code, len(verdict.checks)) == (code, n)
+    other = Rule("s", "accuracy", ("g",), "min", 0.5)
+    for asked, rules, code, n in (
+        ("inconclusive", 1, 3, 1),
+        ("skip", 2, 0, 1),
+        ("inconclusive", 2, 3, 2),
+        ("skip", 1, 3, 1),
+    ):
+        rule = Rule("r", "accuracy", ("g",), "max_decrease", 0.1, missing_baseline=asked)
+        verdict = fairaudit.gate(frame, Policy("p", (rule, other)[:rules]), positive="1")
+        assert (verdict.exit_code, len(verdict.checks)) == (code, n)  # nothing that ran is no pass
+        assert [w["code"] for w in verdict.warnings] == (["skipped"] if (asked, rules) == ("skip", 2) else [])
 
 
 def test_no_group_worse_looks_at_the_worse_side():
@@ -442,3 +450,162 @@ def test_two_people_are_told_how_many_more_would_be_needed():
     s = by_group(one(frame, Rule("r", "tpr", ("g",), "min_ratio", 0.5)).checks[0])["c"]
     assert s.verdict == "inconclusive"
     assert s.rows_needed >= 8
+
+
+def test_paired_changes_are_hits_lost_and_gained():
+    """By hand, group by group: MOVER on the exact bounds of both shares, two kinds of one draw."""
+    rng = np.random.default_rng(3)
+    n = 600
+    frame = pd.DataFrame(
+        {"id": range(n), "g": rng.choice(list("abc"), n), "y_true": rng.choice(["0", "1"], n)}
+    )
+    before, after = (
+        frame.assign(y_pred=np.where(rng.random(n) < p, frame["y_true"], "0")) for p in (0.8, 0.7)
+    )
+    for metric, inside, hit in (
+        ("accuracy", lambda y: True, lambda y, p: y == p),
+        ("tpr", lambda y: y == "1", lambda y, p: p == "1"),
+        ("fnr", lambda y: y == "1", lambda y, p: p == "0"),
+        ("selection_rate", lambda y: True, lambda y, p: p == "1"),
+    ):
+        rule = Rule("r", metric, ("g",), "max_decrease", 0.05)
+        shuffled = before.sample(frac=1, random_state=0)
+        for s in (
+            fairaudit.gate(after, Policy("p", (rule,)), baseline=shuffled, positive="1").checks[0].strata
+        ):
+            rows = [
+                (y, p, q)
+                for g, y, p, q in zip(
+                    frame["g"], frame["y_true"], before["y_pred"], after["y_pred"], strict=True
+                )
+                if g == s.group and inside(y)
+            ]
+            lost = sum(hit(y, p) and not hit(y, q) for y, p, q in rows)
+            gained = sum(hit(y, q) and not hit(y, p) for y, p, q in rows)
+            m = len(rows)
+            a, b = lost / m, gained / m
+            rho = -math.sqrt(a * b / ((1 - a) * (1 - b)))
+            for tail, bound, upper in ((0.05, s.pass_bound, True), (0.05 / 3, s.fail_bound, False)):
+                (la, ua), (lb, ub) = (oracle_gate.clopper_pearson(x, m, tail) for x in (lost, gained))
+                x, y = (ua - a, b - lb) if upper else (a - la, ub - b)
+                reach = math.sqrt(x * x + y * y - 2 * rho * x * y)
+                assert bound == pytest.approx(a - b + (reach if upper else -reach), abs=1e-9)
+            assert s.value == pytest.approx(a - b)
+
+
+def test_two_models_that_agree_on_few_rows_have_not_shown_that_they_agree():
+    frame = table(a=(20, 0, 0, 20)).assign(id=range(40))
+    rule = Rule("r", "accuracy", ("g",), "no_group_worse", 0.01)
+    s = fairaudit.gate(frame, Policy("p", (rule,)), baseline=frame, positive="1").checks[0].strata[0]
+    assert (s.verdict, s.value) == ("inconclusive", 0.0)
+    assert s.pass_bound == pytest.approx(1 - 0.05 ** (1 / 40), abs=1e-3)
+
+
+def test_a_class_is_compared_with_the_same_class_before():
+    before, after = table(a=(300, 10, 100, 300)), table(a=(300, 100, 100, 210))
+    rule = Rule("r", "tpr", ("g",), "max_decrease", 0.05, class_="0")
+    s = fairaudit.gate(after, Policy("p", (rule,)), baseline=before, positive="1").checks[0].strata[0]
+    assert s.baseline == pytest.approx(300 / 310)
+    assert s.rate == pytest.approx(210 / 310)
+    audit = fairaudit.audit(before, y_true="y_true", y_pred="y_pred", sensitive=["g"], positive="1")
+    with pytest.raises(FairauditError, match="of class '1' only"):
+        fairaudit.gate(after, Policy("p", (rule,)), baseline=audit, positive="1")
+
+
+def test_a_rule_about_a_class_judges_that_class_alone():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"g": rng.choice(["x", "y"], 600), "y_true": rng.choice(list("abc"), 600)})
+    frame["y_pred"] = np.where(rng.random(600) < 0.8, frame["y_true"], "a")
+    for kind, reference in (("min", "highest"), ("max_difference", "rest"), ("max_difference", "highest")):
+        rule = Rule("r", "recall", ("g",), kind, 0.5, reference, class_="b")
+        found = fairaudit.gate(frame, Policy("p", (rule,))).checks[0].strata
+        assert [(s.group, s.class_) for s in found] == [("x", "b"), ("y", "b")]
+
+
+def test_a_policy_over_all_rows_needs_no_attribute():
+    frame = table(a=(40, 10, 5, 45)).assign(score=0.5, sex="F").rename(columns={"g": "race"})
+    rules = (Rule("r", "accuracy", ("overall",), "min", 0.5), Rule("s", "recall", ("class",), "min", 0.5))
+    assert fairaudit.gate(frame, Policy("p", rules), positive="1").verdict == "pass"
+
+
+def test_what_is_left_out_is_left_out_of_the_rest_too():
+    frame = table(a=(80, 0, 20, 0), b=(82, 0, 18, 0), c=(10, 0, 390, 0))
+    without = frame[frame["g"] != "c"]
+    for metric, kind, limit in (
+        ("eod_max", "max", 0.5),
+        ("f1_median", "min", 0.1),
+        ("eod_macro", "max", 0.5),
+    ):
+        rule = Rule("r", metric, ("g",), kind, limit)
+        left = one(frame, rule, exclude_groups=("g=c",)).checks[0].strata
+        assert left == one(without, rule).checks[0].strata
+
+
+def test_heavy_rows_without_a_hit_do_not_pass_a_ceiling():
+    """10 hits among 190 rows of weight 1, none among 10 rows of weight 20: Kish's 36 rows decide, not 400."""
+    frame = pd.DataFrame(
+        {"g": "a", "y_true": "1", "y_pred": ["1"] * 10 + ["0"] * 190, "w": [1.0] * 190 + [20.0] * 10}
+    )
+    rule = Rule("r", "tpr", ("g",), "max", 0.05)
+    s = fairaudit.gate(frame, Policy("p", (rule,)), positive="1", weights="w").checks[0].strata[0]
+    kish = 390**2 / (190 + 10 * 400)
+    assert s.verdict == "inconclusive"
+    assert s.pass_bound == pytest.approx(
+        oracle_gate.clopper_pearson(10 / 390 * kish, kish, 0.05)[1], abs=1e-9
+    )
+
+
+def test_clustered_rows_are_judged_by_persons():
+    """Each person twice the same: as many persons, so nearly the bounds of single rows and half as many."""
+    rng = np.random.default_rng(0)
+    single = pd.DataFrame({"g": "a", "y_true": "1", "y_pred": rng.choice(["0", "1"], 2000), "p": range(2000)})
+    double = pd.concat([single, single])
+    rule = Rule("r", "tpr", ("g",), "min", 0.45)
+    bounds = []
+    for frame, cluster in ((single, None), (double, "p"), (double, None)):
+        given = {} if cluster is None else {"cluster": cluster}
+        bounds.append(
+            fairaudit.gate(frame, Policy("p", (rule,)), positive="1", **given).checks[0].strata[0].pass_bound
+        )
+    reach = [single["y_pred"].eq("1").mean() - b for b in bounds]
+    assert reach[1] == pytest.approx(reach[0], rel=0.15)
+    assert reach[2] < 0.8 * reach[0]
+
+
+def test_a_small_partner_outside_the_rule_keeps_a_group_from_passing():
+    frame = table(a=(80, 0, 20, 0), b=(82, 0, 18, 0), tiny=(4, 0, 0, 0))
+    rule = Rule("r", "tpr", ("g",), "min_ratio", 0.5, groups=("g=a",))
+    s = one(frame, rule).checks[0].strata[0]
+    assert (s.verdict, s.reason) == ("inconclusive", "too few rows of tiny to compare with")
+
+
+def test_an_option_that_is_given_overrules_the_policy_even_at_its_default():
+    frame = (
+        table(a=(40, 0, 0, 40))
+        .drop(columns="y_pred")
+        .assign(p=lambda f: np.where(f["y_true"] == "1", 0.7, 0.1))
+    )
+    rule = Rule("r", "tpr", ("g",), "min", 0.5)
+    policy = Policy("p", (rule,), data={"y_score": "p", "threshold": 0.9})
+    assert fairaudit.gate(frame, policy, positive="1").verdict == "fail"
+    assert fairaudit.gate(frame, policy, positive="1", threshold=0.5).verdict == "pass"
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda r: Policy("p", (r,), on_inconclusive="Block"), "Did you mean 'block'"),
+        (lambda r: Policy("p", (r,), alpha=5), "alpha must lie"),
+        (lambda r: Policy("p", (r,), min_events=1), "at least 5"),
+        (lambda r: Policy("p", (r,), family="all"), "family is rule or policy"),
+        (lambda r: Policy("p", ()), "without a rule"),
+        (lambda r: Policy("p", (r, r)), "same id"),
+        (lambda r: Rule("r", "tpr", ("g",), "min", 0.5, severity="Error"), "Did you mean 'error'"),
+        (lambda r: Rule("r", "tpr", ("g",), "least", 0.5), "the kind is"),
+        (lambda r: Rule("r", "tpr", "g", "min", 0.5), "by is a tuple"),
+        (lambda r: Rule("r", "tpr", ("g",), "min", math.nan), "must be a number"),
+    ],
+)
+def test_a_policy_made_in_python_is_held_to_what_a_file_may_say(make, said):
+    with pytest.raises(FairauditError, match=said):
+        make(Rule("r", "tpr", ("g",), "min", 0.5))

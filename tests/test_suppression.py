@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from scipy.optimize import linprog
 
 from fairaudit import suppression
-from fairaudit.suppression import hidden, redacted
+from fairaudit.redaction import redacted
+from fairaudit.suppression import hidden
 from fairaudit.verdict import Check, Stratum, Verdict, outcome
 
 Key = tuple[tuple[str, ...], tuple[str, ...]]
@@ -372,16 +373,33 @@ def test_a_hidden_stratum_keeps_its_name_and_verdict_only() -> None:
 def test_a_comparison_with_a_hidden_group_is_hidden_but_not_the_group(against: str) -> None:
     before = stratum("White", against=against)
     (after,) = redacted(verdict_of(check_of(before)), HIDE).checks[0].strata
-    blank = {"value": None, "fail_bound": None, "pass_bound": None, "rows_needed": None}
-    assert after == replace(before, **blank, reason=f"compared with {against}, whose numbers are hidden")
+    blank = {"value": None, "fail_bound": None, "pass_bound": None, "rows_needed": None, "against": None}
+    assert after == replace(before, **blank, reason="compared with a group whose numbers are hidden")
 
 
 def test_other_strata_stand() -> None:
-    strata = (stratum("White", against="Black"), stratum(None, class_="1"), stratum("Asian American"))
-    check = check_of(*strata)
+    strata = (stratum("White", against="Black"), stratum("Asian American"))
+    check = replace(check_of(*strata), reference="race=Black")
     assert redacted(verdict_of(check), HIDE).checks == (check,)
-    crossed = check_of(stratum("Asian & M"), stratum("Asian"), by="race&sex")
+    crossed = replace(check_of(stratum("Asian & M"), stratum("Asian"), by="race&sex"), reference="rest")
     assert redacted(verdict_of(crossed), HIDE).checks == (crossed,)
+
+
+def test_bounds_over_all_pairs_are_withheld_where_any_group_is_hidden() -> None:
+    """An independent reader found a hidden group's counts from the bound of a shown one, so none is shown."""
+    found = (
+        redacted(verdict_of(check_of(stratum("White", against="Black"), stratum("Asian"))), HIDE)
+        .checks[0]
+        .strata
+    )
+    assert (found[0].fail_bound, found[0].pass_bound, found[0].rows_needed) == (None, None, None)
+    assert found[0].value is not None
+    assert not found[0].hidden
+
+
+def test_a_number_over_groups_is_hidden_where_any_group_is() -> None:
+    check = replace(check_of(stratum(None)), reference=None)
+    assert redacted(verdict_of(check), HIDE).checks[0].strata[0].hidden
 
 
 def test_all_rows_can_be_hidden() -> None:
