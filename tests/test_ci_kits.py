@@ -214,7 +214,7 @@ def fake_python(folder: Path, new_enough: bool) -> str:
     log = folder / "log"
     python = home / "python3"
     python.write_text(
-        f'#!/bin/bash\nif [ "$1" = -c ]; then exit {int(not new_enough)}; fi\n'
+        f'#!/bin/bash\nif [ "$1 $2" = "-I -c" ]; then exit {int(not new_enough)}; fi\n'
         f"printf '%s|' \"$@\" >> '{log}'; echo >> '{log}'\n"
         'if [ "$2" = venv ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; fi\n',
         encoding="utf-8",

@@ -330,6 +330,10 @@ def test_the_rule_that_a_gate_skipped_is_known_by_name() -> None:
     rule = Rule("a 'b' was skipped", "accuracy", ("overall",), "no_group_worse", 0.1, missing_baseline="skip")
     verdict = gate(
         pd.DataFrame({"y": [0, 1] * 20, "p": [0, 1] * 20}),
-        Policy("p.toml", (rule,), data={"y_true": "y", "y_pred": "p", "positive": "1"}),
+        Policy(
+            "p.toml",
+            (rule, Rule("other", "accuracy", ("overall",), "min", 0.5)),
+            data={"y_true": "y", "y_pred": "p", "positive": "1"},
+        ),
     )
     assert [r.rule for r in remarks(verdict) if r.code == "skipped"] == ["a 'b' was skipped"]

@@ -213,7 +213,7 @@ LATE: dict[str, tuple[str, str]] = {
     "attribute": (LOOSE.replace("sex", "sxe"), "no column 'sxe' .* Did you mean 'sex'"),
     "cluster": ('[data]\ncluster = "person"\n' + LOOSE, "no column 'person'"),
     "positive": ('[data]\npositive = "yes"\n' + LOOSE, "positive class 'yes' is not among"),
-    "group": (LOOSE + 'groups = ["sex=X"]\n', r"fairaudit.toml:2: rule 'floor': there is no group 'sex=X'"),
+    "group": (LOOSE + 'groups = ["sex=X"]\n', r"fairaudit.toml:7: rule 'floor': there is no group 'sex=X'"),
     "group against a baseline": (
         TIGHT + WORSE + 'groups = ["sex=X"]\n',
         "rule 'worse': there is no group 'sex=X'",
