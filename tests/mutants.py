@@ -26,6 +26,7 @@ SUBJECTS = {
     "contrasts": ("test_gating.py",),
     "gating": ("test_gating.py",),
     "checks": ("test_gating.py",),
+    "baseline": ("test_gating.py",),
 }
 FLIPS = {
     ast.Lt: (ast.LtE, ast.GtE), ast.LtE: (ast.Lt, ast.Gt), ast.Gt: (ast.GtE, ast.LtE), ast.GtE: (ast.Gt, ast.Lt),

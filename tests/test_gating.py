@@ -609,3 +609,56 @@ def test_an_option_that_is_given_overrules_the_policy_even_at_its_default():
 def test_a_policy_made_in_python_is_held_to_what_a_file_may_say(make, said):
     with pytest.raises(FairauditError, match=said):
         make(Rule("r", "tpr", ("g",), "min", 0.5))
+
+
+def test_a_group_must_have_enough_rows_in_the_audit_too():
+    before = table(a=(15, 0, 5, 0), b=(15, 0, 4, 0), c=(30, 0, 5, 0))
+    after = table(a=(40, 0, 10, 0), b=(40, 0, 10, 0), c=(40, 0, 10, 0))
+    rule = Rule("r", "tpr", ("g",), "max_decrease", 0.9)
+    for made, asked in ((20, 10), (10, 20)):
+        audit = fairaudit.audit(
+            before, y_true="y_true", y_pred="y_pred", sensitive=["g"], positive="1", min_events=made
+        )
+        policy = Policy("p", (rule,), min_events=asked)
+        found = by_group(fairaudit.gate(after, policy, baseline=audit, positive="1").checks[0])
+        assert {g: s.verdict for g, s in found.items()} == {"a": "pass", "b": "inconclusive", "c": "pass"}
+        assert found["b"].reason.startswith("in the baseline: ")
+
+
+def test_an_audit_about_another_class_is_no_baseline():
+    frame = table(a=(40, 10, 5, 45))
+    audit = fairaudit.audit(frame, y_true="y_true", y_pred="y_pred", sensitive=["g"], positive="0")
+    rule = Rule("r", "tpr", ("g",), "max_decrease", 0.1)
+    with pytest.raises(FairauditError, match="positive 0"):
+        fairaudit.gate(frame, Policy("p", (rule,)), baseline=audit, positive="1")
+
+
+def test_a_change_is_about_the_rows_in_both_and_the_rest_about_all():
+    frame = table(a=(60, 10, 10, 60)).assign(id=range(140))
+    rules = (Rule("c", "accuracy", ("g",), "max_decrease", 0.1), Rule("n", "accuracy", ("g",), "min", 0.1))
+    verdict = fairaudit.gate(frame, Policy("p", rules), baseline=frame.iloc[20:], positive="1")
+    assert [c.strata[0].n for c in verdict.checks] == [120, 140]
+    assert [w["code"] for w in verdict.warnings] == ["unmatched"]
+
+
+def test_rows_of_a_person_are_one_draw_in_a_paired_change_too():
+    """Every row twice, by the same person: the bounds of the single rows, not those of twice as many."""
+    rng = np.random.default_rng(1)
+    y = rng.choice(["0", "1"], 1500)
+    single = pd.DataFrame({"id": range(1500), "person": range(1500), "g": "a", "y_true": y})
+    before, after = (single.assign(y_pred=np.where(rng.random(1500) < p, y, "0")) for p in (0.9, 0.85))
+    rule = Rule("r", "accuracy", ("g",), "max_decrease", 0.1)
+
+    def bound(first, second, **how):
+        return (
+            fairaudit.gate(second, Policy("p", (rule,)), baseline=first, positive="1", **how)
+            .checks[0]
+            .strata[0]
+            .pass_bound
+        )
+
+    twice = [pd.concat([f, f.assign(id=f["id"] + 9000)]) for f in (before, after)]
+    plain, clustered, naive = bound(before, after), bound(*twice, cluster="person"), bound(*twice)
+    fell = (before["y_pred"] == y).mean() - (after["y_pred"] == y).mean()
+    assert clustered - fell == pytest.approx(plain - fell, rel=0.2)
+    assert naive - fell < 0.8 * (plain - fell)

@@ -61,6 +61,10 @@ def visible(
         left = f"… and {len(mine) - len(shown)} more groups" if mine[len(shown) :] else ""
         rows = [_row(v, metric, gap) for v in shown]
         out += [Heading(f"By {by}"), Table(tuple(columns), limits.turned(rows), left_out=left)]
+    if any(v.gap is None for v in found):
+        out.append(Sentence("none: even the largest gap there can be would probably not be flagged.", "dim"))
+    if gap is not None and any(v.needed is None for v in found):
+        out.append(Sentence("–: no number of rows would do, because the other groups have too few.", "dim"))
     out.append(Sentence(_ROWS, "dim"))
     return out
 
