@@ -67,6 +67,8 @@ def test_every_line_equals_the_oracle(drawn, metric, kind, limit, alpha):
         assert s.verdict == word, group
         if math.isnan(fail_bound):
             continue
+        better_off = {"min_ratio": value > 1.0, "max_difference": value < 0.0}.get(kind, False)
+        assert (s.reason == "best off") == (better_off and word == "pass")
         if s.reason == "best off":  # held against nobody
             alike, better = (1.0, min) if kind == "min_ratio" else (0.0, max)
             assert (s.against, s.value) == (None, alike)
