@@ -35,6 +35,12 @@ def gate(data: Any, policy: Any, *, baseline: Any = None, **inputs: Any) -> Verd
     a policy, data or a combination of the two that has no meaning.
     """
     policy = _policy(policy)
+    if baseline is not None and "-" in (
+        [data] if isinstance(data, str) else data if isinstance(data, list) else []
+    ):
+        raise FairauditError(
+            "standard input can be read once, and a baseline needs it twice; save it to a file first."
+        )
     how = asked_inputs(policy, inputs)
     # an id of the policy pairs where it can, one that is asked for must
     strict = inputs.get("id") is not None

@@ -664,3 +664,9 @@ def test_rows_of_a_person_are_one_draw_in_a_paired_change_too():
     fell = (before["y_pred"] == y).mean() - (after["y_pred"] == y).mean()
     assert clustered - fell == pytest.approx(plain - fell, rel=0.2)
     assert naive - fell < 0.8 * (plain - fell)
+
+
+def test_standard_input_cannot_be_paired():
+    rule = Rule("r", "accuracy", ("overall",), "max_decrease", 0.1)
+    with pytest.raises(FairauditError, match="can be read once"):
+        fairaudit.gate(["-"], Policy("p", (rule,)), baseline="old.csv")
