@@ -670,3 +670,11 @@ def test_standard_input_cannot_be_paired():
     rule = Rule("r", "accuracy", ("overall",), "max_decrease", 0.1)
     with pytest.raises(FairauditError, match="can be read once"):
         fairaudit.gate(["-"], Policy("p", (rule,)), baseline="old.csv")
+
+
+def test_groups_that_tie_are_compared_with_each_other():
+    frame = table(a=(80, 0, 20, 0), b=(160, 0, 40, 0))
+    for kind, alike, limit in (("min_ratio", 1.0, 0.5), ("max_difference", 0.0, 0.5)):
+        for s in one(frame, Rule("r", "tpr", ("g",), kind, limit)).checks[0].strata:
+            assert (s.verdict, s.value, s.reason) == ("pass", alike, None)
+            assert s.against is not None
