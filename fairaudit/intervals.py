@@ -186,7 +186,7 @@ def exact(value: Array, size: Array, z: Array | float) -> tuple[Array, Array]:
     """Clopper & Pearson's interval at the normal tail of z: beta quantiles of (x, m − x + 1), (x + 1, m − x), x = p·m.
 
     Never covers less than it says for counts; with effective sizes it is Korn & Graubard's (1998). The gate's bounds:
-    MOVER on these errs less often than stated on both sides (enumerated in `benchmarks/gate_power.py`), where
+    MOVER on these errs at most as often as stated on both sides (simulated in `benchmarks/gate_power.py`), where
     MOVER on Wilson's or Jeffreys' errs up to twice as often.
     """
     from scipy.special import betaincinv, ndtr
