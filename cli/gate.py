@@ -11,7 +11,7 @@ import typer
 
 from fairaudit.errors import FairauditError
 from fairaudit_cli import output
-from fairaudit_cli.inputs import FLAGS, reads_predictions
+from fairaudit_cli.inputs import FLAGS, Preds, reads_predictions
 
 FORMATS = ("json", "md", "text", "junit", "sarif", "code-scanning", "github", "gitlab")
 #: What a policy says, and a flag must not.
@@ -28,10 +28,7 @@ _OF_POLICY = {
 
 @reads_predictions
 def gate(
-    preds: Annotated[
-        list[str],
-        typer.Argument(help="Predictions: CSV, TSV, JSON Lines or Parquet; several files; - for stdin."),
-    ],
+    preds: Preds,
     options: dict[str, Any],
     stated: frozenset[str],
     policy: Annotated[

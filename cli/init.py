@@ -12,7 +12,7 @@ import typer
 
 from fairaudit.errors import FairauditError
 from fairaudit_cli import output
-from fairaudit_cli.inputs import reads_predictions
+from fairaudit_cli.inputs import Preds, reads_predictions
 
 if TYPE_CHECKING:
     from fairaudit.templates import Draft
@@ -23,10 +23,7 @@ _NOT_HERE = {"level": 0.95, "min_n": 30, "interval": "wilson"}
 
 @reads_predictions
 def init(
-    preds: Annotated[
-        list[str],
-        typer.Argument(help="Predictions: CSV, TSV, JSON Lines or Parquet; several files; - for stdin."),
-    ],
+    preds: Preds,
     template: Annotated[
         str, typer.Option(metavar="NAME", help="four-fifths, equal-opportunity, ll144 or paper-panel.")
     ],

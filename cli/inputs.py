@@ -12,6 +12,10 @@ from fairaudit_cli.flags import with_flags
 
 _ROLES, _ROWS, _STATS = "Columns", "Rows and groups", "Statistics"
 
+Preds = Annotated[
+    list[str],
+    typer.Argument(help="Predictions: CSV, TSV, JSON Lines or Parquet; several files; - for stdin."),
+]
 Text = str | None
 Texts = list[str] | None
 

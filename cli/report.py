@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from fairaudit_cli import output
-from fairaudit_cli.inputs import reads_predictions
+from fairaudit_cli.inputs import Preds, reads_predictions
 from fairaudit_cli.pinning import pinned
 
 FORMATS = ("json", "md", "text")
@@ -16,10 +14,7 @@ FORMATS = ("json", "md", "text")
 
 @reads_predictions
 def report(
-    preds: Annotated[
-        list[str],
-        typer.Argument(help="Predictions: CSV, TSV, JSON Lines or Parquet; several files; - for stdin."),
-    ],
+    preds: Preds,
     options: dict[str, Any],
     out: output.Output = None,
     json: output.Json = False,

@@ -24,9 +24,7 @@ def skipped(policy: Policy, baseline: object) -> frozenset[str]:
     asked = [
         r for r in policy.rules if r.versus_baseline and baseline is None and r.missing_baseline == "skip"
     ]
-    whole = {w.rule for w in policy.waivers if w.group is None}
-    counting = [r for r in policy.rules if r.severity == "error" and r.id not in whole]
-    if counting and all(r in asked for r in counting):
+    if policy.counted and all(r in asked for r in policy.counted):
         return frozenset()
     return frozenset(r.id for r in asked)
 
@@ -49,8 +47,6 @@ def warnings(
         yield from _idle(waiver, [c for c in checks if c.id == waiver.rule])
     if baseline is None:
         return
-    if not any(r.versus_baseline for r in policy.rules):
-        yield {"code": "unused_baseline", "message": "a baseline is given, but no rule compares with it"}
     matched, rows, now = (baseline.get(k) for k in ("matched", "rows", "rows_after"))
     if matched is not None and not matched == rows == now:
         message = (

@@ -11,13 +11,12 @@ import numpy as np
 
 from fairaudit import contrasts
 from fairaudit.baseline import Baseline
-from fairaudit.catalogue import BY_ID
 from fairaudit.contrasts import Contrasts
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.judging import Limit, Part
-from fairaudit.labels import split_by
+from fairaudit.labels import MISSING, split_by
 from fairaudit.policy import Rule
-from fairaudit.strata import Members, Names, contrast, names, names_of, of_metric
+from fairaudit.strata import Members, Names, better, contrast, names, names_of, of_metric
 from fairaudit.view import View
 
 Array = np.ndarray[Any, Any]
@@ -99,7 +98,7 @@ def _known_groups(rule: Rule, view: View) -> None:
         attributes = {a for a, _ in mine}
         if not attributes <= {a for n in known.values() for a, _ in n}:
             continue  # it speaks of another check of this rule
-        if not any(mine <= n for n in known.values()) and all(g != "(missing)" for _, g in mine):
+        if not any(mine <= n for n in known.values()) and all(g != MISSING for _, g in mine):
             # a group of one letter is near to any other; only its name says what may have been meant
             hint = did_you_mean(text, known) if did_you_mean(text.partition("=")[2], view.groups) else ""
             raise FairauditError(
@@ -117,7 +116,7 @@ def _part(
     limit = Limit(rule.limit, what.kind in ("min", "min_ratio"))
     quotient = what.kind == "min_ratio"
     halves = what.reference in ("rest", "overall")
-    members = contrast(view, rate, _class(rule, view, rate)) if halves else of_metric(view, rate, rule.class_)
+    members = contrast(view, rate, _class(rule, view)) if halves else of_metric(view, rate, rule.class_)
     if members.joint and rule.groups:
         raise FairauditError(
             f"{rate} is one number over groups, so `groups` means nothing; leave groups out instead."
@@ -138,18 +137,10 @@ def _part(
     )  # fmt: skip
 
 
-def _class(rule: Rule, view: View, rate: str) -> str | None:
-    """`eod` of a binary task is about the positive class (FairLoRA eq. 2), unless the rule names one."""
-    if (
-        rule.class_ is None
-        and rate == "eod"
-        and view.binary
-        and view.positive is not None
-        and rule.metric == "eod_max"
-    ):
+def _class(rule: Rule, view: View) -> str | None:
+    """`eod_max` of a binary task is about the positive class (FairLoRA eq. 2), unless the rule names one."""
+    if rule.class_ is None and rule.metric == "eod_max" and view.binary and view.positive is not None:
         return view.classes[view.positive]
-    if rule.class_ is None and rate == "eod":
-        return None
     return rule.class_
 
 
@@ -181,7 +172,7 @@ def _builder(
     what: Asked, rate: str, class_: str | None, view: View, members: Members, baseline: Baseline | None,
     old: Members | None,
 ) -> Build:  # fmt: skip
-    way = "higher" if rate == "recall" else BY_ID[rate].better
+    way = better(rate)
     lower = way == "lower"
     quotient = what.kind == "min_ratio"
     if old is not None and baseline is not None:

@@ -140,9 +140,9 @@ def judged(
     `plan`: whether open strata say how many more rows would decide them.
     """
     every = {v.by: v for v in views(tally, known, settings)}
-    whole = [w.rule for w in policy.waivers if w.group is None]
-    counted = [r for r in policy.rules if r.severity == "error" and r.id not in whole]
-    court = _Court(policy, every, baseline, max(len(counted), 1) if policy.family == "policy" else 1, plan)
+    court = _Court(
+        policy, every, baseline, max(len(policy.counted), 1) if policy.family == "policy" else 1, plan
+    )
     gone = skipped(policy, baseline)
     checks = tuple(_check(court, rule, by) for rule in policy.rules for by in rule.by if rule.id not in gone)
     counting = [c.verdict for c in checks if c.counts]

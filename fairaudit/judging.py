@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit.contrasts import Contrasts
+from fairaudit.contrasts import Contrasts, Ends
 from fairaudit.strata import Members
 from fairaudit.verdict import FAIL, INCONCLUSIVE, PASS, Stratum
 
@@ -38,6 +38,14 @@ class Limit:
     def inside(self, bound: float) -> bool:
         """Whether even this bound, the one farthest out, keeps it."""
         return bound >= self.value if self.at_least else bound <= self.value
+
+    def near(self, low: Array, high: Array) -> float:
+        """Of bounds, the one nearest to the limit: what can fail."""
+        return float(high.min() if self.at_least else low.max())
+
+    def out(self, low: Array, high: Array) -> float:
+        """Of bounds, the one farthest out: what must pass."""
+        return float(low.min() if self.at_least else high.max())
 
     def worst(self, values: Array) -> int:
         """Where the value farthest out stands."""
@@ -96,17 +104,13 @@ def judge(part: Part, fail_tail: float, pass_tail: float) -> Judged:
     used = contrasts.usable & part.judged[contrasts.stratum]
     far = contrasts.bounds(contrasts.critical(fail_tail, used), 1.0, None)
     own = contrasts.bounds(contrasts.own(pass_tail), 1.0, None)
-    nearest = far[1] if part.limit.at_least else far[0]
-    farthest = own[0] if part.limit.at_least else own[1]
     places = tuple(np.flatnonzero(part.shown).tolist())
     mine = contrasts.of_stratum()
-    strata = tuple(_stratum(part, contrasts, s, mine(s), nearest, farthest) for s in places)
+    strata = tuple(_stratum(part, contrasts, s, mine(s), far, own) for s in places)
     return Judged(strata, places, contrasts, used)
 
 
-def _stratum(
-    part: Part, contrasts: Contrasts, s: int, mine: Array, nearest: Array, farthest: Array
-) -> Stratum:
+def _stratum(part: Part, contrasts: Contrasts, s: int, mine: Array, far: Ends, own: Ends) -> Stratum:
     """One stratum from its contrasts: the bound nearest to the limit can fail it, the one farthest out can pass it."""
     members, limit = part.members, part.limit
     usable = mine[contrasts.usable[mine]]
@@ -115,8 +119,7 @@ def _stratum(
         theirs = contrasts.reasons[s] if contrasts.reasons else None
         reason = members.reasons[s] or theirs or "no other group with enough rows to compare with"
         return replace(shown, reason=reason)
-    beyond = float(nearest[usable].min() if limit.at_least else nearest[usable].max())
-    inside = float(farthest[usable].min() if limit.at_least else farthest[usable].max())
+    beyond, inside = limit.near(*(e[usable] for e in far)), limit.out(*(e[usable] for e in own))
     shown_beyond = max(beyond, 0.0) if part.absolute else beyond
     judged = replace(shown, fail_bound=_finite(shown_beyond), pass_bound=_finite(inside))
     if limit.beyond(beyond):

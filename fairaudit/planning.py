@@ -97,9 +97,7 @@ def _factor(
             grown = np.ones(part.size)
             grown[growing] = growth
         far, mine = (contrasts.bounds(z, grown, usable) for z in (near, own))
-        if limit.at_least:
-            return limit.beyond(float(far[1].min())) or limit.inside(float(mine[0].min()))
-        return limit.beyond(float(far[0].max())) or limit.inside(float(mine[1].max()))
+        return limit.beyond(limit.near(*far)) or limit.inside(limit.out(*mine))
 
     if not decided(most):
         return None

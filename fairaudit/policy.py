@@ -94,6 +94,12 @@ class Policy:
     sha256: str = ""
     lines: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def counted(self) -> tuple[Rule, ...]:
+        """The rules that can decide: of severity `error`, and not waived whole."""
+        whole = {w.rule for w in self.waivers if w.group is None}
+        return tuple(r for r in self.rules if r.severity == "error" and r.id not in whole)
+
     def __post_init__(self) -> None:
         """Refuse statistics and rules that no file could hold either."""
         _one_of("family", self.family, FAMILIES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from math import ceil, sqrt
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from fairaudit import contrasts
 from fairaudit.auditing import Audit
 from fairaudit.errors import FairauditError, did_you_mean
+from fairaudit.estimate import Estimate
 from fairaudit.intervals import Shares, critical, rows_behind
 from fairaudit.judging import Limit
 from fairaudit.planning import POWER
@@ -80,21 +81,16 @@ class Scenario:
         limit = Limit(self.limit, self.kind in ("min", "min_ratio"))
         rates = np.array([self.rate] * (self.groups - 1) + [worse])
         found = self._contrasts(rates, rows)
-        used = np.ones(len(found.value), bool)
-        side = 1 if limit.at_least else 0
-        worst = found.value.min() if limit.at_least else found.value.max()
-        chances = int((np.isclose(found.value, worst, atol=1e-9) & (found.stratum == self.groups - 1)).sum())
-        far = found.bounds(
-            _more(found.critical(self.alpha, used), _any_slack(self.power, chances)), 1.0, None
-        )[side]
-        if limit.beyond(float(far.min() if limit.at_least else far.max())):
+        values, used = found.value, np.ones(len(found.value), bool)
+        near = np.isclose(values, values[limit.worst(values)], atol=1e-9)
+        chances = int((near & (found.stratum == self.groups - 1)).sum())
+        far = found.bounds(found.critical(self.alpha, used) + _any_slack(self.power, chances), 1.0, None)
+        if limit.beyond(limit.near(*far)):
             return "fail"
         # all must pass at once, so the chance of missing is shared by those that are as near to the limit as the worst
-        values = found.value
-        near = np.isclose(values, values.min() if limit.at_least else values.max(), atol=1e-9)
         slack = critical((1 - self.power) / max(int(near.sum()), 1))
-        own = found.bounds(_more(found.own(self.alpha), slack), 1.0, None)[1 - side]
-        return "pass" if limit.inside(float(own.min() if limit.at_least else own.max())) else "inconclusive"
+        own = found.bounds(found.own(self.alpha) + slack, 1.0, None)
+        return "pass" if limit.inside(limit.out(*own)) else "inconclusive"
 
     def _contrasts(self, rates: Array, rows: float) -> contrasts.Contrasts:
         m = len(rates)
@@ -103,8 +99,17 @@ class Scenario:
         members = Members(places, rates, n, n, rates * n, n, np.ones(m, bool), (None,) * m, Shares(rates, n))
         if self.kind in ("min", "max"):
             return contrasts.single(members)
-        pairs = partial(contrasts.all_pairs, quotient=self.kind == "min_ratio", lower_is_better=False)
-        return pairs(members)
+        return contrasts.all_pairs(members, quotient=self.kind == "min_ratio", lower_is_better=False)
+
+    def _extremes(self) -> tuple[float, float]:
+        """The best and the worst that the number the limit is about can be."""
+        ends = {
+            "min": (1.0, 0.0),
+            "max": (0.0, 1.0),
+            "min_ratio": (1.0, 0.0),
+            "max_difference": (0.0, self.rate),
+        }
+        return ends[self.kind]
 
     def rows(self, true: float) -> int | None:
         """Rows a group (in the denominator) after which the rule decides; None where no number of rows would."""
@@ -120,8 +125,7 @@ class Scenario:
 
     def nearest(self, rows: float, verdict: str) -> float | None:
         """The value nearest to the limit of which so many rows a group would say `pass` (or `fail`); None if none."""
-        best = {"min": 1.0, "max": 0.0, "min_ratio": 1.0, "max_difference": 0.0}[self.kind]
-        worst = {"min": 0.0, "max": 1.0, "min_ratio": 0.0, "max_difference": self.rate}[self.kind]
+        best, worst = self._extremes()
         end = best if verdict == "pass" else worst
         if self.decision(end, rows) != verdict:
             return None
@@ -135,8 +139,7 @@ class Scenario:
 
     def candidates(self) -> tuple[float, ...]:
         """True values worth a line: the best, some on the way to the limit, and some beyond it."""
-        best = {"min": 1.0, "max": 0.0, "min_ratio": 1.0, "max_difference": 0.0}[self.kind]
-        worst = {"min": 0.0, "max": 1.0, "min_ratio": 0.0, "max_difference": self.rate}[self.kind]
+        best, worst = self._extremes()
         inside = [self.limit + (best - self.limit) * f for f in (1, 0.75, 0.5, 0.25)]
         beyond = [self.limit + (worst - self.limit) * f for f in (0.0625, 0.125, 0.25, 0.5)]
         return tuple(round(v, 6) for v in (*inside, *beyond) if self.worse(v) is not None)
@@ -160,10 +163,6 @@ def _any_slack(power: float, chances: int) -> float:
         none = float(np.sum(density * ndtr(-sqrt(2) * t - u) ** chances))
         low, high = (t, high) if 1 - none < power else (low, t)
     return high
-
-
-def _more(z: Array | float, slack: float) -> Array | float:
-    return z + slack
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +199,7 @@ def visible(audit: Audit, metric: str, gap: float | None = None, power: float = 
         raise FairauditError(
             "no sensitive attribute is named or found, so there are no groups to plan; say -s COL."
         )
+    apart = not (audit.data["weighted"] or audit.data["clustered"])
     out = []
     for by in dict.fromkeys(str(g["attribute"]) for g in audit.groups):
         found = [e for e in audit.estimates if (e.metric, e.by) == (metric, by) and e.class_ is None]
@@ -208,9 +208,7 @@ def visible(audit: Audit, metric: str, gap: float | None = None, power: float = 
                 f"this audit has no {metric} by {by}: it needs two classes with a positive one; say --positive or "
                 "--metric accuracy."
             )
-        rows = [
-            0.0 if e.interval is None or e.value is None else rows_behind(e.value, e.interval) for e in found
-        ]
+        rows = [_effective(e, apart) for e in found]
         pooled = _pooled([(e.value, e.n) for e in found])
         judged = max(sum(e.n >= audit.settings.min_events for e in found), 2)
         reach = tukey(judged, round(audit.settings.level, 12)) + critical(1 - power)
@@ -218,6 +216,13 @@ def visible(audit: Audit, metric: str, gap: float | None = None, power: float = 
             other = max((n for i, n in enumerate(rows) if i != k), default=0.0)
             out.append(Visible(by, str(e.group), e.n, e.value, *_seen(pooled, rows[k], other, reach, gap)))
     return out
+
+
+def _effective(e: Estimate, apart: bool) -> float:
+    """The rows a rate is worth: its own where every row counts once and stands apart."""
+    if apart:
+        return float(e.n)
+    return 0.0 if e.interval is None or e.value is None else rows_behind(e.value, e.interval)
 
 
 def _pooled(found: Sequence[tuple[float | None, int]]) -> float:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fairaudit.auditing import Audit
 from fairaudit.catalogue import BY_ID
 from fairaudit.estimate import Estimate
-from fairaudit.power import visible
+from fairaudit.power import Visible, visible
 from fairaudit.report.words import number, stands_by, unit
 
 Key = tuple[str, str, str | None, str | None]
@@ -125,6 +125,7 @@ def unseen(a: Audit) -> list[str]:
     chance, is a plan (`power.visible`).
     """
     rate = "tpr" if any(e.metric == "tpr" and e.class_ is None for e in a.estimates) else "accuracy"
+    plan = visible(a, rate) if a.groups else []
     out = []
     for by in dict.fromkeys(g["attribute"] for g in a.groups):
         gaps = [e for e in a.estimates if e.by == by and e.group is None and BY_ID[e.metric].gap]
@@ -137,13 +138,13 @@ def unseen(a: Audit) -> list[str]:
                 f"{number(e.metric, e.interval.high)} in {e.metric}" for e in seen if e.interval is not None
             ]
             said = f"{by}: these rows do not rule out gaps up to this many points: {', '.join(parts)}."
-            out.append(f"{said} {_reach(a, by, rate)}".rstrip())
+            out.append(f"{said} {_reach(plan, by, rate)}".rstrip())
     return out
 
 
-def _reach(a: Audit, by: str, rate: str) -> str:
+def _reach(plan: Sequence[Visible], by: str, rate: str) -> str:
     """What the rows of each group could have shown."""
-    mine = [v for v in visible(a, rate) if v.by == by]
+    mine = [v for v in plan if v.by == by]
     gaps = [v for v in mine if v.gap is not None]
     if not gaps:
         return f"No gap in {rate}, however large, was likely to be flagged."
