@@ -1,7 +1,7 @@
 """What every benchmark shares: options, one process measured, several side by side, machine, results as JSON.
 
-Only the standard library is imported here and in what drives a benchmark: Linux counts the parent's memory at the time of
-`exec` into a child's peak, so a parent that held the rows would be seen in every child.
+Only the standard library is imported here and in what drives a benchmark: Linux counts the parent's memory at the time
+of `exec` into a child's peak, so a parent that held the rows would be seen in every child.
 """
 
 from __future__ import annotations
