@@ -4,26 +4,65 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
-import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Annotated
+from inspect import cleandoc
+from typing import Annotated, Any
 
 import typer
 import typer.main
+from typer.core import TyperGroup
 
 from fairaudit.errors import FairauditError, did_you_mean
 
-#: In the order of the help. A command is the function of this name in the file of this name.
+#: In the order of the help. A command is the function of this name in the file of this name, imported when called.
 COMMANDS = ("report", "gate", "compare", "plan", "init", "tabulate", "merge", "predict", "mitigate", "sweep",
             "demo", "card", "explain", "schema", "doctor")  # fmt: skip
 #: What the extra `mitigate` brings.
 EXTRA = ("accelerate", "fairlearn", "peft", "PIL", "safetensors", "sklearn", "torch", "transformers")
 DONE, ERROR, INTERRUPTED = 0, 2, 130
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+class Commands(TyperGroup):
+    """The group of every command: it knows their names and first sentences without importing them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The commands whose file is there, in the order of COMMANDS."""
+        return [name for name in COMMANDS if find_spec(f"fairaudit_cli.{name}") is not None]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name, its file imported now; None where there is none."""
+        if cmd_name not in self.commands and cmd_name in self.list_commands(ctx):
+            alone = typer.Typer(add_completion=False)
+            alone.command(cmd_name)(_function(cmd_name))
+            self.commands[cmd_name] = typer.main.get_command(alone)
+        return self.commands.get(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Each command with the first paragraph of its docstring."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary(name)) for name in self.list_commands(ctx)])
+
+
+def _function(name: str) -> Callable[..., Any]:
+    found: Callable[..., Any] = getattr(import_module(f"fairaudit_cli.{name}"), name)
+    return found
+
+
+def summary(name: str) -> str:
+    """The first paragraph of a command's docstring, read from its source: importing all of them takes longer."""
+    spec = find_spec(f"fairaudit_cli.{name}")
+    source = getattr(spec.loader, "get_source", lambda _: None)(spec.name) if spec else None
+    found = re.search(rf'^def {name}\(.*?"""(.+?)"""', source or "", re.DOTALL | re.MULTILINE)
+    text = found[1] if found else _function(name).__doc__ or ""  # a frozen program has no source
+    return " ".join(cleandoc(text).split("\n\n")[0].split())
+
+
+# Without markup the list of commands is plain text and rich stays unloaded; a command's own help has its panels.
+app = typer.Typer(cls=Commands, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 def _version(asked: bool) -> None:
@@ -43,11 +82,6 @@ def _fairaudit(
     """Audit a classifier for fairness with error bars, repair it, and prove the repair."""
 
 
-for _name in COMMANDS:
-    if find_spec(f"fairaudit_cli.{_name}") is not None:
-        app.command(_name)(getattr(import_module(f"fairaudit_cli.{_name}"), _name))
-
-
 def main() -> None:
     """Run the command line and exit."""
     with contextlib.suppress(
@@ -65,7 +99,9 @@ def run(arguments: Sequence[str]) -> int:
     """
     try:
         group = typer.main.get_command(app)
-        code = group.main(args=list(arguments), prog_name="fairaudit", standalone_mode=False)
+        code = group.main(args=list(arguments) or ["--help"], prog_name="fairaudit", standalone_mode=False)
+        if not arguments:
+            return _fail("a command is needed; `fairaudit --help` lists them.", ERROR)
         if code == INTERRUPTED:  # typer has turned Ctrl-C into this
             raise KeyboardInterrupt
         return code if isinstance(code, int) else DONE
@@ -82,6 +118,8 @@ def _failed(error: Exception) -> int:
     if type(error).__name__ == "Abort":
         return _fail("interrupted; nothing half-written is left.", INTERRUPTED)
     if os.environ.get("FAIRAUDIT_DEBUG"):
+        import traceback
+
         traceback.print_exception(error, file=sys.stderr)
     if isinstance(error, FairauditError):
         return _fail(str(error), ERROR)
@@ -103,15 +141,13 @@ def _failed(error: Exception) -> int:
 
 
 def _usage(error: Exception) -> str:
-    """A usage error as one sentence; an empty one means that help was shown."""
+    """A usage error as one sentence."""
     said = " ".join(str(error.format_message()).split()).rstrip(".")  # type: ignore[attr-defined]
     context = getattr(error, "ctx", None)
     hint = ""
     if said.startswith("No such command"):
         hint = did_you_mean(said.split("'")[1] if "'" in said else "", COMMANDS)
         said = said.split(". Did you mean")[0]
-    if not said:
-        return "a command is needed; `fairaudit --help` lists them."
     return f"{said}.{hint} See {context.command_path if context is not None else 'fairaudit'} --help."
 
 

@@ -65,7 +65,9 @@ def test_commands_in_the_pages_exist(page: Path) -> None:
 def known_flags() -> dict[str, set[str]]:
     """The flags of each command; those of `fairaudit` itself stand under the empty name."""
     application = typer.main.get_command(importlib.import_module("fairaudit_cli.main").app)
-    named = {"": application, **application.commands}
+    context = typer.Context(application)
+    named = {name: application.get_command(context, name) for name in application.list_commands(context)}
+    named[""] = application
     return {
         name: {"--help"} | {flag for p in command.params for flag in (*p.opts, *p.secondary_opts)}
         for name, command in named.items()
