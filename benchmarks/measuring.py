@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -66,12 +67,15 @@ def parser_of(doc: str | None, rows: int = 0, repeats: int = 3) -> argparse.Argu
     return parser
 
 
-def measured(command: Sequence[str], env: Mapping[str, str] | None = None) -> Run:
-    """Run one process to its end. Its peak is `ru_maxrss` of that process alone, from `wait4`."""
+def measured(command: Sequence[str], env: Mapping[str, str] | None = None, limit: float | None = None) -> Run:
+    """Run one process to its end, or kill it after `limit` seconds. Its peak is its own `ru_maxrss`, from `wait4`."""
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         start = time.perf_counter()
         process = subprocess.Popen(list(command), stdout=out, stderr=err, env={**os.environ, **(env or {})})
+        timer = threading.Timer(limit or threading.TIMEOUT_MAX, process.kill)
+        timer.start()
         _, status, used = os.wait4(process.pid, 0)
+        timer.cancel()
         seconds = time.perf_counter() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         texts = [_text(file) for file in (out, err)]
