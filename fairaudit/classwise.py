@@ -13,9 +13,9 @@ from fairaudit.emit import Place, each, group_places, over, stratum_status, too_
 from fairaudit.estimate import Estimate
 from fairaudit.intervals import Parts, Shares
 from fairaudit.rates import Family, family
+from fairaudit.resampling import Statistic, resampled
 from fairaudit.view import Array, Counts, View, clustered, divide
 
-REPLICATES = 1000
 #: Above this many cells the resamples would cost more than they add: influence functions take their place.
 MAX_RESAMPLED_CELLS = 100_000
 
@@ -84,29 +84,38 @@ def _with_draws(view: View, found: Family) -> tuple[Shares, str]:
 
 
 def _resampled(view: View, found: Family) -> Array:
-    """Studentised errors (B, evaluable) of F1 over multinomial resamples of the cells.
+    """Studentised errors (B, evaluable) of F1 over resamples of the rows.
 
-    Resampling rows and counting cells is drawing Multinomial(n, count / n). A class at F1 = 0 or 1 does not vary
-    there; it gets independent normal errors instead, so that it still takes its share of the family's error.
+    A class at F1 = 0 or 1 does not vary there; it gets independent normal errors instead, so that it still takes its
+    share of the family's error.
     """
     _, y, p, mass = view.confusion("count")
-    rng = np.random.default_rng([view.settings.seed, 0])
-    keep, n = found.evaluable, int(mass.sum())
+    keep, seed = found.evaluable, view.settings.seed
     value, size = found.shares.value[keep], found.shares.size[keep]
     se = np.sqrt(value * (1 - value) / size)
-    out = np.empty((REPLICATES, len(keep)))
-    hits = [
-        (np.flatnonzero((y == c) & (p == c)), np.flatnonzero(y == c), np.flatnonzero(p == c)) for c in keep
-    ]
-    for start in range(0, REPLICATES, 50):
-        drawn = rng.multinomial(n, mass / n, size=50).astype(np.float64)
-        for k, (both, truth, guess) in enumerate(hits):
-            down = drawn[:, truth].sum(axis=1) + drawn[:, guess].sum(axis=1)
-            up = 2 * drawn[:, both].sum(axis=1)
-            out[start : start + 50, k] = np.divide(up, down, out=np.zeros(50), where=down > 0)
-    noise = rng.standard_normal(out.shape)
-    varies = (se > 0)[None, :]
-    return np.where(varies, (out - value) / np.where(se > 0, se, 1.0), noise)
+    out = resampled(mass, f1_of_cells(y, p, keep), (seed, 0))
+    noise = np.random.default_rng([seed, 6]).standard_normal(out.shape)
+    return np.where(se > 0, (out - value) / np.where(se > 0, se, 1.0), noise)
+
+
+def f1_of_cells(y: Array, p: Array, keep: Array) -> Statistic:
+    """From counts of the (y_true, y_pred) cells, (k, cells), to F1 of the classes at `keep`, (k, m); 0 / 0 is 0.
+
+    `y`, `p`: (cells,) class positions of each cell.
+    """
+    truth, guess = (np.argsort(axis, kind="stable") for axis in (y, p))
+    starts = [np.flatnonzero(np.diff(axis[at], prepend=-1)) for axis, at in ((y, truth), (p, guess))]
+    both = np.flatnonzero(y == p)
+    classes = int(max(y.max(), p.max(), keep.max())) + 1
+
+    def statistic(drawn: Array) -> Array:
+        up, down = np.zeros((2, len(drawn), classes))
+        up[:, y[both]] = 2 * drawn[:, both]
+        for axis, at, start in ((y, truth, starts[0]), (p, guess, starts[1])):
+            down[:, axis[at[start]]] += np.add.reduceat(drawn[:, at], start, axis=1)
+        return np.divide(up, down, out=np.zeros_like(up), where=down > 0)[:, keep]
+
+    return statistic
 
 
 def f1(view: View, metric: str) -> Iterator[Estimate]:

@@ -12,12 +12,15 @@ from fairaudit.emit import over, stratum_status
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.estimate import Estimate
 from fairaudit.rates import family
+from fairaudit.resampling import REPLICATES, resampled
 from fairaudit.view import Counts, View
 
 Array = np.ndarray[Any, Any]
-RANDOM_TABLES = 200
 MAX_TABLE_ROWS = 10**8
-REPLICATES = 1000
+#: Sums over many cells hardly vary from one draw to the next, so wide tables are drawn less often.
+MOST_DRAWS = 5_000_000
+FEWEST_REPLICATES = 200
+RANDOM_TABLES, FEWEST_TABLES = 200, 20
 
 
 def agreement_positions(agreement: Mapping[str, str], view: View) -> Array:
@@ -94,23 +97,34 @@ def sensitive_leakage(view: View, metric: str) -> Iterator[Estimate]:
 
 
 def _leakage_reach(view: View) -> float:
-    """The quantile of Σ_ŷ max_s |p*(ŷ, s) − p(ŷ, s)| over resamples of the cells, or over jackknifed normals."""
-    share = view.counts.predicted / view.counts.predicted.sum()
-    rng = np.random.default_rng([view.settings.seed, 4])
-    out = np.zeros(REPLICATES)
+    """The quantile of Σ_ŷ max_s |p*(ŷ, s) − p(ŷ, s)| over resamples of the rows, or over jackknifed normals.
+
+    Of the non-empty cells only: where there is nothing to draw, there is no error.
+    """
+    by_column = view.counts.predicted.T
+    column, group = np.nonzero(by_column)
+    mass, starts = by_column[column, group], np.flatnonzero(np.diff(column, prepend=-1))
+    share, size, seed = mass / mass.sum(), _kish(view), view.settings.seed
+
+    def norm(error: Array) -> Array:
+        return np.asarray(np.maximum.reduceat(np.abs(error), starts, axis=1).sum(axis=1))
+
+    replicates = max(FEWEST_REPLICATES, min(REPLICATES, MOST_DRAWS // len(mass)))
     if view.without_bucket is not None:
         left = view.without_bucket.predicted
-        replicates = left / left.sum(axis=(1, 2), keepdims=True)
-        centred = (replicates - replicates.mean(axis=0)) * np.sqrt((len(left) - 1) / len(left))
-        for k in range(REPLICATES):  # Σ_b ξ_b (θ_(b) − θ̄) has the jackknife's covariance
-            error = np.tensordot(rng.standard_normal(len(left)), centred, 1)
-            out[k] = np.abs(error).max(axis=0).sum()
+        out = norm(
+            _jackknifed_errors(left[:, group, column] / left.sum(axis=(1, 2))[:, None], replicates, seed)
+        )
     else:
-        size = _kish(view)
-        for k in range(REPLICATES):
-            drawn = rng.multinomial(size, share.ravel()).reshape(share.shape) / size
-            out[k] = np.abs(drawn - share).max(axis=0).sum()
+        rows = size if "w" in view.labels.measures else None
+        out = resampled(mass, lambda drawn: norm(drawn / size - share), (seed, 4), replicates, rows=rows)
     return float(np.quantile(out, view.settings.level))
+
+
+def _jackknifed_errors(left: Array, replicates: int, seed: int) -> Array:
+    """(replicates, cells): Σ_b ξ_b (θ_(b) − θ̄) with ξ normal, which has the jackknife's covariance."""
+    centred = (left - left.mean(axis=0)) * np.sqrt((len(left) - 1) / len(left))
+    return np.asarray(np.random.default_rng([seed, 4]).standard_normal((replicates, len(left))) @ centred)
 
 
 def _kish(view: View) -> int:
@@ -121,22 +135,21 @@ def _kish(view: View) -> int:
 def _independent(view: View) -> float:
     """Expected leakage of predictions that do not depend on the group, with the margins of this table.
 
-    Random tables of as many rows as the weights are worth; with very many rows the largest group's share.
+    Each column of a random table is hypergeometric, and the expectation of a sum needs no more than that. Random tables
+    of as many rows as the weights are worth; with very many rows the largest group's share.
     """
     size = _kish(view)
     groups, columns = (view.counts.predicted.sum(axis=a) for a in (1, 0))
     if size > MAX_TABLE_ROWS:
         return float(groups.max() / groups.sum())
-    left_groups, left_columns = (_apportioned(m, size) for m in (groups, columns))
+    of_groups, of_columns = (_apportioned(m, size) for m in (groups, columns))
     rng = np.random.default_rng([view.settings.seed, 5])
-    total = 0.0
-    for _ in range(RANDOM_TABLES):
-        left, best = left_groups.copy(), 0
-        for column in left_columns:
-            drawn = rng.multivariate_hypergeometric(left, int(column), method="marginals")
-            left, best = left - drawn, best + int(drawn.max())
-        total += best / size
-    return total / RANDOM_TABLES
+    tables = max(FEWEST_TABLES, min(RANDOM_TABLES, MOST_DRAWS // (len(groups) * len(columns))))
+    largest = [
+        rng.multivariate_hypergeometric(of_groups, int(n), tables, method="marginals").max(axis=1).mean()
+        for n in of_columns
+    ]
+    return float(sum(largest)) / size
 
 
 def _apportioned(mass: Array, size: int) -> Array:
