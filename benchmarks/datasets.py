@@ -19,6 +19,7 @@ KINDS = {
     "labels": "40 classes × 6 groups, three columns of text",
     "wide": "1,000 classes × 50 groups, three columns of text; a wrong prediction is one of 30 neighbours",
     "attributes": "two classes; three attributes with 100 values, one with 10,000",
+    "gate": "two classes, two sexes × nine races, as numbers",
     "scores": "two classes, a calibrated probability (uniform, 64 bits), 6 groups",
 }
 FEW = 100_000  # below, 4 classes instead of 40, so that every class is seen in every group
@@ -41,6 +42,9 @@ def drawn(kind: str, rows: int) -> str:
                       f"CASE WHEN {_uniform(1)} < 0.7 THEN y_true ELSE {_integer(2, 2)} END AS y_pred, "
                       + ", ".join(f"'{n}' || {_integer(4 + k, 100)} AS {n}" for k, n in enumerate("abc"))
                       + f", 'm' || {_integer(8, 10_000)} AS many FROM range({rows}) t(i)",
+        "gate": f"SELECT {_integer(0, 2)} AS PINCP, "
+                f"CASE WHEN {_uniform(1)} < 0.8 THEN PINCP ELSE 1 - PINCP END AS predictions, "
+                f"1 + {_integer(2, 2)} AS SEX, {_integer(3, 9)} AS RAC1P FROM range({rows}) t(i)",
         "scores": f"SELECT ({_uniform(1)} < {_uniform(0)})::INT AS outcome, ({_uniform(0)} >= 0.5)::INT AS decided, "
                   f"{_uniform(0)} AS chance, 'region' || {_integer(2, 6)} AS region FROM range({rows}) t(i)",
     }[kind]  # fmt: skip
