@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import datasets
+import drawn_rows
 import measuring
 
 ENGINES = ("parquet", "csv", "pandas", "polars", "polars-lazy", "pyarrow", "duckdb", "dask", "spark")
@@ -25,7 +25,7 @@ def main() -> int:
     """Measure, compare, print, save."""
     given = measuring.options(__doc__, rows=1_000_000, repeats=2)
     with measuring.folder(given.data) as folder:
-        files = [datasets.made("labels", given.rows, folder, ending) for ending in ("parquet", "csv")]
+        files = [drawn_rows.made("labels", given.rows, folder, ending) for ending in ("parquet", "csv")]
         found: dict[str, dict[str, Any]] = {}
         for turn in range(given.repeats):
             for engine in ENGINES:
@@ -33,7 +33,7 @@ def main() -> int:
                 measuring.say(f"{engine} [{turn + 1}/{given.repeats}]: {found[engine]}")
     engines = {name: _summary(one) for name, one in found.items()}
     same = checksums(engines)
-    measuring.save("engines", given, {"data": datasets.KINDS["labels"], "same": len(same) == 1, "engines": engines},
+    measuring.save("engines", given, {"data": drawn_rows.KINDS["labels"], "same": len(same) == 1, "engines": engines},
                    PACKAGES)  # fmt: skip
     if len(same) != 1:
         print(f"error: the audits differ by engine: {same}", file=sys.stderr)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import datasets
+import drawn_rows
 import measuring
 
 ROWS = 332_900
@@ -48,7 +48,7 @@ def prepared(folder: Path, asked: int) -> tuple[Path, Path, str]:
         policy.write_text(POLICY.format(join=f'with = "{labels}"\non = "index"'), encoding="utf-8")
         return real, policy, "ACSIncome, lightgbm, labels joined by index"
     policy.write_text(POLICY.format(join=""), encoding="utf-8")
-    return datasets.made("gate", asked or ROWS, folder), policy, datasets.KINDS["gate"]
+    return drawn_rows.made("gate", asked or ROWS, folder), policy, drawn_rows.KINDS["gate"]
 
 
 def main() -> int:

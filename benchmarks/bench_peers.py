@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import datasets
+import drawn_rows
 import measuring
 
 AGREES = 1e-12
@@ -34,15 +34,15 @@ def main() -> int:
     )
     given = parser.parse_args()
     with measuring.folder(given.data) as folder:
-        labels = datasets.made("labels", given.rows, folder)
-        scores = datasets.made("scores", given.rows, folder)
+        labels = drawn_rows.made("labels", given.rows, folder)
+        scores = drawn_rows.made("scores", given.rows, folder)
         found = {
             "labels": {form: compared("labels", LABEL_TOOLS, form, labels, given.repeats) for form in FORMS},
             "binary": compared("binary", BINARY_TOOLS, "strings", scores, given.repeats, given.aequitas),
             "bootstrap": bootstrap(given.rows, folder, min(given.repeats, 2)),
         }
     elsewhere = {"aequitas_python": _packages_of(given.aequitas)} if given.aequitas != sys.executable else {}
-    measuring.save("peers", given, {"data": datasets.KINDS["labels"], **found, **elsewhere}, PACKAGES)
+    measuring.save("peers", given, {"data": drawn_rows.KINDS["labels"], **found, **elsewhere}, PACKAGES)
     return 0
 
 
@@ -104,7 +104,7 @@ def _packages_of(python: str) -> dict[str, str]:
 
 def bootstrap(rows: int, folder: Path, repeats: int) -> Found:
     """Seconds per replicate: fairlearn's `n_boot` less the same call without, and ours by the thousand."""
-    full, part = (datasets.made("labels", n, folder) for n in (rows, rows // FEWER))
+    full, part = (drawn_rows.made("labels", n, folder) for n in (rows, rows // FEWER))
     peers = [sys.executable, str(measuring.HERE / "peers.py"), "labels", "fairlearn", "strings"]
     commands = {
         "full": [*peers, str(full)], "full_2": [*peers, str(full), "2"],

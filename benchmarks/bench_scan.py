@@ -12,7 +12,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-import datasets
+import drawn_rows
 import measuring
 
 COLUMNS = ("region", "y_true", "y_pred")
@@ -23,21 +23,25 @@ def main() -> int:
     given = measuring.options(__doc__, rows=10_000_000, repeats=5)
     with measuring.folder(given.data) as folder:
         found = scans(given, folder)
-    measuring.save("scan", given, {"data": datasets.KINDS["labels"], "scans": found})
+    measuring.save("scan", given, {"data": drawn_rows.KINDS["labels"], "scans": found})
     return 0
 
 
 def scans(given: Namespace, folder: Path) -> list[dict[str, Any]]:
     """One record a file or folder of files."""
-    part = datasets.made("labels", given.rows, folder)
+    part = drawn_rows.made("labels", given.rows, folder)
     out = [scan("Parquet", given.rows, str(part), given.repeats, folder)]
     out.append(
         scan(
-            "CSV", given.rows, str(datasets.made("labels", given.rows, folder, "csv")), given.repeats, folder
+            "CSV",
+            given.rows,
+            str(drawn_rows.made("labels", given.rows, folder, "csv")),
+            given.repeats,
+            folder,
         )
     )
     for times in (10, 100) if given.big else (10,):
-        parts = datasets.linked(part, times, folder)
+        parts = drawn_rows.linked(part, times, folder)
         repeats = min(given.repeats, 3) if times == 100 else given.repeats
         name = f"Parquet, {times} parts"
         out.append(scan(name, given.rows * times, f"{parts}/*.parquet", repeats, folder))

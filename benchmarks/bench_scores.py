@@ -10,7 +10,7 @@ import json
 import sys
 from typing import Any
 
-import datasets
+import drawn_rows
 import measuring
 
 METRICS = ("roc_auc", "ece", "brier")
@@ -20,7 +20,7 @@ def main() -> int:
     """Measure, print, save."""
     given = measuring.options(__doc__, rows=10_000_000, repeats=5)
     with measuring.folder(given.data) as folder:
-        path = str(datasets.made("scores", given.rows, folder))
+        path = str(drawn_rows.made("scores", given.rows, folder))
         saved = folder / "scores-audit.json"
         audited = [
             measuring.FAIRAUDIT,
@@ -52,7 +52,7 @@ def main() -> int:
     found = {name: measuring.summary(run) for name, run in runs.items()}
     ratio = measuring.ratio([r.seconds for r in runs["scores"]], [r.seconds for r in runs["counts"]])
     measuring.save(
-        "scores", given, {"data": datasets.KINDS["scores"], **found, "ratio": ratio, "metrics": shown}
+        "scores", given, {"data": drawn_rows.KINDS["scores"], **found, "ratio": ratio, "metrics": shown}
     )
     return 0
 

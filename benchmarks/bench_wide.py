@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import datasets
+import drawn_rows
 import measuring
 
 LIMIT = 300.0  # seconds
@@ -22,14 +22,14 @@ def main() -> int:
     with measuring.folder(given.data) as folder:
         found = [case(*one, given.repeats) for one in commands(given.rows, folder)]
     measuring.save(
-        "wide", given, {"data": {k: datasets.KINDS[k] for k in ("wide", "attributes")}, "cases": found}
+        "wide", given, {"data": {k: drawn_rows.KINDS[k] for k in ("wide", "attributes")}, "cases": found}
     )
     return 0
 
 
 def commands(rows: int, folder: Path) -> list[tuple[str, str, dict[str, Sequence[str]]]]:
     """Name, plain words, and the commands that are run in turn."""
-    wide, many = (str(datasets.made(kind, rows, folder)) for kind in ("wide", "attributes"))
+    wide, many = (str(drawn_rows.made(kind, rows, folder)) for kind in ("wide", "attributes"))
     saved, tally = f"json:{folder / 'wide-audit.json'}", str(folder / "wide.tally")
     report, tabulate = [measuring.FAIRAUDIT, "report"], [measuring.FAIRAUDIT, "tabulate"]
     three = ["-s", "a", "-s", "b", "-s", "c"]

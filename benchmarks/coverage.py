@@ -27,6 +27,7 @@ import coverage_rates
 import coverage_rows
 import coverage_tables
 from coverage_worlds import KINDS, LARGEST_CLASS, LARGEST_GROUP, SPREAD
+from markdown_page import renewed
 
 from fairaudit.store import write_text
 
@@ -51,7 +52,7 @@ def main(argv: list[str] | None = None) -> int:
     for name, text in coverage_tables.tables(found).items():
         print(f"\n== {name}\n\n{text}")
         if (page := docs / "coverage.md").exists():
-            write_text(page, coverage_tables.renewed(page.read_text(), name, text))
+            write_text(page, renewed(page.read_text(), name, text))
     coverage_plots.draw(found, docs)
     return 0
 

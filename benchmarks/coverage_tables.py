@@ -1,16 +1,17 @@
-"""The results as Markdown tables, and the page that holds them."""
+"""The results as Markdown tables."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from itertools import product
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
 from coverage_worlds import KINDS, worlds
+from markdown_page import table
 
 TARGET, ENOUGH_DRAWS = 0.935, 500
 #: In the order of the page: what each kind of world is called there.
@@ -31,12 +32,6 @@ def load(path: Path) -> dict[str, Any]:
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as a percentage."""
     return "–" if share is None else f"{100 * share:.{digits}f} %"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(c) for c in line) + " |" for line in lines)
 
 
 def judged(points: Iterable[Point]) -> list[Point]:
@@ -248,12 +243,3 @@ def tables(found: Mapping[str, Point]) -> dict[str, str]:
         if part in found:
             out |= {f.__name__: f(found[part]) for f in shown}
     return out
-
-
-def renewed(page: str, name: str, text: str) -> str:
-    """The page with the table between its marks replaced; unchanged where it has no such marks."""
-    start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    if start not in page or end not in page:
-        return page
-    before, _, rest = page.partition(start)
-    return f"{before}{start}\n\n{text}\n\n{end}{rest.partition(end)[2]}"

@@ -28,7 +28,8 @@ def bench() -> Iterator[dict[str, ModuleType]]:
     """The benchmark's modules; their folder leaves the path again (it holds a `coverage.py`, as pytest-cov's tool)."""
     sys.path.insert(0, str(FOLDER))
     try:
-        yield {name: importlib.import_module(f"coverage_{name}") for name in NAMES}
+        found = {name: importlib.import_module(f"coverage_{name}") for name in NAMES}
+        yield found | {"page": importlib.import_module("markdown_page")}
     finally:
         sys.path.remove(str(FOLDER))
 
@@ -172,11 +173,9 @@ def test_what_misses_is_drawn_anew(bench: dict[str, ModuleType]) -> None:
 
 def test_tables_of_the_page_are_those_of_the_results(bench: dict[str, ModuleType]) -> None:
     page = FOLDER.parent / "docs" / "coverage.md"
-    tables = bench["tables"]
+    tables, renewed = bench["tables"], bench["page"].renewed
     saved = {p: FOLDER / "results" / f"coverage_{p}.json" for p in ("rates", "gaps", "clusters", "weights")}
     found = {p: tables.load(path) for p, path in saved.items() if path.exists()}
     assert found
     for name, text in tables.tables(found).items():
-        assert tables.renewed(page.read_text(encoding="utf-8"), name, text) == page.read_text(
-            encoding="utf-8"
-        ), name
+        assert renewed(page.read_text(encoding="utf-8"), name, text) == page.read_text(encoding="utf-8"), name

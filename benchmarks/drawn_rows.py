@@ -1,6 +1,6 @@
 """The rows of the benchmarks, drawn by DuckDB from a hash of the row number: the same on every machine and run.
 
-    python benchmarks/datasets.py labels 10000000 FILE.parquet
+    python benchmarks/drawn_rows.py labels 10000000 FILE.parquet
 
 Run as a process of its own, so that the memory it takes is nobody else's. Every value is uniform and independent of the
 others, but for the prediction: it is right in about 70 % of the rows, half a point more from one group to the next.
