@@ -60,7 +60,7 @@ def compared(
             python = aequitas if tool == "aequitas" else sys.executable
             run = measuring.measured([python, str(measuring.HERE / "peers.py"), task, tool, form, str(path)])
             if run.code != 0:
-                missing[tool] = _reason(run)
+                missing[tool] = measuring.reason(run)
                 measuring.say(f"{tool}: left out: {missing[tool]}")
                 continue
             runs[tool].append((run, json.loads(run.stdout)))
@@ -85,12 +85,6 @@ def _agree(task: str, form: str, numbers: Mapping[str, Mapping[str, list[float]]
                 raise SystemExit(
                     f"error: {tool} differs from scikit-learn by {gap:g} in {metric} ({task}, {form})"
                 )
-
-
-def _reason(run: measuring.Run) -> str:
-    return next(
-        (line for line in reversed(run.stderr.splitlines()) if line.strip()), f"ended with {run.code}"
-    )
 
 
 def _packages_of(python: str) -> dict[str, str]:

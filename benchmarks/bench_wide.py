@@ -70,8 +70,7 @@ def case(name: str, words: str, runs_of: Mapping[str, Sequence[str]], repeats: i
 def _reason(run: measuring.Run) -> str:
     if run.seconds >= LIMIT:
         return f"not done after {LIMIT:.0f} s ({run.peak_mib:,.0f} MiB)"
-    said = [line.strip(" │╭╮╰╯─") for line in run.stderr.splitlines()]
-    return next((line for line in reversed(said) if line), f"ended with {run.code}")
+    return measuring.reason(run)
 
 
 if __name__ == "__main__":

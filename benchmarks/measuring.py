@@ -29,6 +29,8 @@ HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
 #: The command as it was installed beside this interpreter.
 FAIRAUDIT = str(Path(sys.executable).parent / "fairaudit")
+#: How busy the machine was when the benchmark began (load average of a minute).
+_LOAD = round(os.getloadavg()[0], 2)
 PACKAGES = ("fairaudit-toolkit", "duckdb", "numpy", "pandas", "pyarrow", "narwhals")
 
 
@@ -113,6 +115,12 @@ def side_by_side(
     return runs
 
 
+def reason(run: Run) -> str:
+    """The last words of a process that failed, without the name of their exception."""
+    said = [line.strip() for line in run.stderr.splitlines() if line.strip()]
+    return said[-1].removeprefix("error: ").rpartition("Error: ")[2] if said else f"ended with {run.code}"
+
+
 def summary(runs: Sequence[Run]) -> dict[str, float]:
     """Seconds (median, lowest, highest), CPU seconds (median) and the highest peak of runs of one command."""
     return {**spread([r.seconds for r in runs]), "cpu": round(statistics.median(r.cpu for r in runs), 3),
@@ -154,13 +162,18 @@ class Machine:
 
 
 def machine() -> Machine:
-    """This machine, and how busy it was before the benchmark (load average of a minute)."""
+    """This machine, and how busy it was before the benchmark."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    system = f"{platform.system()} {platform.release()}"
-    return Machine(
-        _cpu(), cores, round(memory, 1), system, platform.python_version(), round(os.getloadavg()[0], 2)
-    )
+    return Machine(_cpu(), cores, round(memory, 1), _system(), platform.python_version(), _LOAD)
+
+
+def _system() -> str:
+    kernel = f"{platform.system()} {platform.release().split('-')[0]}"
+    try:
+        return f"{platform.freedesktop_os_release()['PRETTY_NAME']} ({kernel})"
+    except (OSError, KeyError):
+        return kernel
 
 
 def _cpu() -> str:
