@@ -70,6 +70,7 @@ class Inputs:
     `split`: a value of the split column, `column=value`, or `all`; None means `test` where there is one.
     `bins`: attribute -> increasing edges. `agreement`: class -> group, for `sensitive_accuracy`.
     `na`: texts that mean missing in sensitive columns. `max_groups`: refuse attributes with more values.
+    `memory_limit` (as `2GB`), `threads`: of the scan; what does not fit in memory goes to disk.
     `sets`: exactly these attributes and intersections, instead of those that `sensitive` and `cross` give.
     """
 
@@ -94,6 +95,8 @@ class Inputs:
     na: tuple[str, ...] = ()
     missing_labels: str = "error"
     max_groups: int = 1000
+    memory_limit: str | None = None
+    threads: int | None = None
     sets: tuple[tuple[str, ...], ...] = ()
 
     def __post_init__(self) -> None:

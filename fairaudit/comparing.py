@@ -15,10 +15,10 @@ from fairaudit.catalogue import BY_ID
 from fairaudit.columns import Inputs
 from fairaudit.errors import FairauditError
 from fairaudit.estimate import Estimate
+from fairaudit.files import check_foreign
 from fairaudit.intervals import Bounded, Interval, clipped, difference
 from fairaudit.pairing import Pair, correlation, joint_views, pair
 from fairaudit.prepare import naming
-from fairaudit.source import check_foreign
 from fairaudit.view import Settings
 
 SCHEMA, SCHEMA_VERSION = "fairaudit.comparison", "1.0"

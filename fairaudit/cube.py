@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from fairaudit.labels import ordered
 
 Array = np.ndarray[Any, Any]
 
-#: Real-valued measures are sums of integers: each row's value times this, rounded. Integers add exactly, so
-#: no order of rows, chunks or shards can change a sum; Python's integers cannot overflow.
+#: Real-valued measures are sums of integers: each row's value times this, rounded. Integers add exactly, so no order
+#: of rows, chunks or shards can change a sum. A sum is kept as two integers, whole and fraction: it is
+#: whole + fraction / FIXED, with 0 <= fraction < FIXED.
 FIXED = 1 << 60
+_HALF = 30  # fractions are added in halves of so many bits: 2³³ of them cannot overflow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,7 +27,7 @@ class Cube:
 
     `axes`: names. `labels[a]`: the labels of axis a in label order, also those without a cell, so that an absent
     group keeps its name. `codes`: (cells, axes) positions in `labels`, rows unique and in lexicographic order.
-    `measures`: name -> (cells,) integers; `count` is int64, the others are Python integers times `FIXED`.
+    `measures`: name -> int64; `count` is (cells,), the others (cells, 2): whole and fraction (see `FIXED`).
     """
 
     axes: tuple[str, ...]
@@ -52,11 +55,8 @@ class Cube:
         return self.axes.index(name)
 
     def real(self, measure: str) -> Array:
-        """A measure as floats, shape (cells,); fixed-point sums are divided out, correctly rounded."""
-        values = self.measures[measure]
-        if values.dtype != object:
-            return values.astype(np.float64)
-        return np.array([v / FIXED for v in values], dtype=np.float64)
+        """A measure as floats, shape (cells,)."""
+        return _float(self.measures[measure])
 
     def keep(self, axes: Sequence[str]) -> Cube:
         """The cube summed over every axis not named, its axes in the order named."""
@@ -67,11 +67,8 @@ class Cube:
         """The cube with the labels of one axis renamed (cells that fall together add up), and `also` known."""
         at = self.axis(axis)
         names = [name(v) for v in self.labels[at]]
-        fresh = ordered({*names, *also})
-        position = {v: i for i, v in enumerate(fresh)}
-        codes = self.codes.copy()
-        codes[:, at] = np.array([position[v] for v in names], dtype=np.int64)[codes[:, at]]
-        return _grouped(self.axes, (*self.labels[:at], fresh, *self.labels[at + 1 :]), codes, self.measures)
+        labels = (*self.labels[:at], (*names, *also), *self.labels[at + 1 :])
+        return coded(self.axes, labels, self.codes, self.measures)
 
     def only(self, axis: str, keep: Callable[[str], bool]) -> Cube:
         """The cells whose label on one axis is kept; the axis knows the kept labels only."""
@@ -100,25 +97,24 @@ class Cube:
 
     def dense(self, measure: str, shape_axes: Sequence[str]) -> Array:
         """A measure as floats on the full grid of the named axes, summed over the others."""
-        at = [self.axis(a) for a in shape_axes]
-        shape = tuple(len(self.labels[a]) for a in at)
-        flat = (
-            np.ravel_multi_index(tuple(self.codes[:, a] for a in at), shape)
-            if at
-            else np.zeros(len(self.codes), int)
-        )
-        values = self.measures[measure]
-        if values.dtype != object:
-            out = np.zeros(int(np.prod(shape, dtype=np.int64)), dtype=np.int64)
-            np.add.at(out, flat, values)
-            return out.astype(np.float64).reshape(shape)
-        exact: dict[int, int] = {}
-        for i, v in zip(flat.tolist(), values.tolist(), strict=True):
-            exact[i] = exact.get(i, 0) + v
-        grid = np.zeros(int(np.prod(shape, dtype=np.int64)))
-        for i, v in exact.items():
-            grid[i] = v / FIXED
-        return grid.reshape(shape)
+        summed = self.keep(shape_axes)
+        out = np.zeros(tuple(len(names) for names in summed.labels))
+        out[tuple(summed.codes.T)] = summed.real(measure)
+        return out
+
+
+def coded(
+    axes: Sequence[str], labels: Sequence[Sequence[str]], codes: Array, measures: Mapping[str, Array]
+) -> Cube:
+    """A cube from cells as positions in labels, in any order; repeated cells and repeated labels fall together.
+
+    `labels[a]`: the names of axis a; `codes`: (cells, axes) positions in them. `measures`: as in `Cube`.
+    """
+    fresh = tuple(ordered(set(names)) for names in labels)
+    new = np.empty(codes.shape, dtype=np.int64)
+    for a, (old, names) in enumerate(zip(labels, fresh, strict=True)):
+        new[:, a] = _positions(old, names)[codes[:, a]]
+    return _grouped(tuple(axes), fresh, new, measures)
 
 
 def cube_of(
@@ -126,26 +122,40 @@ def cube_of(
 ) -> Cube:
     """A cube from cells as columns of labels (repeats add up) and integer measures.
 
-    `columns[a][i]` is the label of cell i on axis a. `count` becomes int64, other measures Python integers.
+    `columns[a][i]` is the label of cell i on axis a. Measures other than `count` are Python integers times `FIXED`.
     """
-    labels, codes = [], []
-    for column in columns:
-        fresh = ordered(set(column))
-        position = {v: i for i, v in enumerate(fresh)}
-        labels.append(fresh)
-        codes.append(np.fromiter((position[v] for v in column), dtype=np.int64, count=len(column)))
     size = len(next(iter(measures.values())))
-    grid = np.stack(codes, axis=1) if codes else np.zeros((size, 0), dtype=np.int64)
-    arrays = {m: np.array(v, dtype=np.int64 if m == "count" else object) for m, v in measures.items()}
-    return _grouped(tuple(axes), tuple(labels), grid, arrays)
+    labels = [tuple(dict.fromkeys(column)) for column in columns]
+    codes = np.zeros((size, len(columns)), dtype=np.int64)
+    for a, (column, names) in enumerate(zip(columns, labels, strict=True)):
+        position = {v: i for i, v in enumerate(names)}
+        codes[:, a] = np.fromiter((position[v] for v in column), dtype=np.int64, count=size)
+    arrays = {m: np.array(v, dtype=np.int64) if m == "count" else split(v) for m, v in measures.items()}
+    return coded(axes, labels, codes, arrays)
+
+
+def split(sums: Sequence[int]) -> Array:
+    """Sums times `FIXED` (Python integers) as (cells, 2) whole and fraction."""
+    return np.array([divmod(v, FIXED) for v in sums], dtype=np.int64).reshape(len(sums), 2)
+
+
+def _positions(old: Sequence[str], new: Sequence[str]) -> Array:
+    """Where each old label stands among the new ones."""
+    position = {v: i for i, v in enumerate(new)}
+    return np.fromiter((position[v] for v in old), dtype=np.int64, count=len(old))
 
 
 def _recode(cube: Cube, labels: tuple[tuple[str, ...], ...]) -> Array:
     codes = np.empty_like(cube.codes)
     for a, (old, new) in enumerate(zip(cube.labels, labels, strict=True)):
-        position = {v: i for i, v in enumerate(new)}
-        codes[:, a] = np.array([position[v] for v in old], dtype=np.int64)[cube.codes[:, a]]
+        codes[:, a] = _positions(old, new)[cube.codes[:, a]]
     return codes
+
+
+def _float(values: Array) -> Array:
+    if values.ndim == 1:
+        return values.astype(np.float64)
+    return values[:, 0] + values[:, 1].astype(np.float64) / FIXED
 
 
 def _grouped(
@@ -154,11 +164,35 @@ def _grouped(
     """Sort the cells and add up those that fall together."""
     if not len(codes):
         return Cube(axes, labels, codes, dict(measures))
-    order = np.lexsort(codes.T[::-1]) if codes.shape[1] else np.arange(len(codes))
+    order = _order(codes, [len(names) for names in labels])
+    if order is None:
+        return Cube(axes, labels, codes, dict(measures))
     codes = codes[order]
     first = np.ones(len(codes), dtype=bool)
     first[1:] = (codes[1:] != codes[:-1]).any(axis=1)
     starts = np.flatnonzero(first)
-    return Cube(
-        axes, labels, codes[starts], {m: np.add.reduceat(v[order], starts) for m, v in measures.items()}
-    )
+    if len(starts) == len(codes):
+        return Cube(axes, labels, codes, {m: v[order] for m, v in measures.items()})
+    return Cube(axes, labels, codes[starts], {m: _added(v[order], starts) for m, v in measures.items()})
+
+
+def _order(codes: Array, sizes: Sequence[int]) -> Array | None:
+    """The lexicographic order of the cells; None where they are in it, each once."""
+    if prod(sizes) >= 1 << 62:  # too many places for one number each
+        return np.lexsort(codes.T[::-1])
+    flat = np.zeros(len(codes), dtype=np.int64)
+    for a, size in enumerate(sizes):
+        flat = flat * size + codes[:, a]
+    return None if (flat[1:] > flat[:-1]).all() else np.argsort(flat, kind="stable")
+
+
+def _added(values: Array, starts: Array) -> Array:
+    """Sums of runs of cells, with the carry from fraction to whole."""
+    if values.ndim == 1:
+        return np.asarray(np.add.reduceat(values, starts))
+    mask = (1 << _HALF) - 1
+    whole, fraction = values[:, 0], values[:, 1]
+    low, high = (np.add.reduceat(x, starts) for x in (fraction & mask, fraction >> _HALF))
+    high = high + (low >> _HALF)
+    whole = np.add.reduceat(whole, starts) + (high >> _HALF)
+    return np.stack([whole, ((high & mask) << _HALF) | (low & mask)], axis=1)

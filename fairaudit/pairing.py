@@ -7,19 +7,20 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
-import duckdb
 import numpy as np
 
+from fairaudit.cells import integers, key, labelled
 from fairaudit.columns import Inputs, Roles, with_sensitive
-from fairaudit.cube import FIXED, Cube, cube_of
+from fairaudit.cube import Cube, coded
+from fairaudit.dialect import DUCKDB, quote
+from fairaudit.engine import Duck, duck
 from fairaudit.errors import FairauditError, missing_column
 from fairaudit.intervals import Shares
-from fairaudit.labels import MISSING, text_of
 from fairaudit.prepare import Naming, views
-from fairaudit.query import Query
+from fairaudit.query import Query, numbered
 from fairaudit.rates import family
-from fairaudit.source import Source, quote
-from fairaudit.table import attribute_sets, opened, resolved_roles, scan, selected, speaking
+from fairaudit.source import Source
+from fairaudit.table import attribute_sets, opened, resolved_roles, scan, selected
 from fairaudit.tally import Tally
 from fairaudit.view import Settings, View
 
@@ -45,8 +46,8 @@ def pair(before: Any, after: Any, inputs: Inputs) -> Pair:
 
     Raises FairauditError for a repeated id, no shared row, or a row whose label differs.
     """
-    with duckdb.connect() as con:
-        sides = [opened(d, inputs, con, v) for d, v in ((before, "before"), (after, "after"))]
+    with duck(inputs) as engine:
+        sides = [opened(d, inputs, engine, v) for d, v in ((before, "before"), (after, "after"))]
         sides = [replace(s, where=f"{s.where} ({name})") if s.where == "the dataframe" else s
                  for s, name in zip(sides, ("before", "after"), strict=True)]  # fmt: skip
         inputs = replace(inputs, id=_key(sides, inputs.id))
@@ -58,15 +59,15 @@ def pair(before: Any, after: Any, inputs: Inputs) -> Pair:
         (tally_before, query_before), (tally_after, query_after) = (
             scan(s, r, inputs) for s, r in zip(shared, whole, strict=True)
         )
-        joint = _joint(con, query_before, query_after, first, inputs, tally_before)
+        joint = _joint(engine, query_before, query_after, first, inputs, tally_before)
         return Pair(tally_before, tally_after, joint, rows)
 
 
 def unpaired(before: Any, after: Any, inputs: Inputs) -> str | None:
     """Why the rows of two sets cannot be matched; None where both have the id, empty where neither was to have one."""
     name = inputs.id or "id"
-    with duckdb.connect() as con:
-        sides = [opened(d, inputs, con, v) for d, v in ((before, "baseline"), (after, "data"))]
+    with duck(inputs) as engine:
+        sides = [opened(d, inputs, engine, v) for d, v in ((before, "baseline"), (after, "data"))]
     roles = ("the baseline", "the data")
     lacking = [r if s.where == "the dataframe" else s.where for s, r in zip(sides, roles, strict=True)
                if name not in s.columns]  # fmt: skip
@@ -88,14 +89,14 @@ def _key(sides: list[Source], asked: str | None) -> str:
 
 def _shared(sides: list[Source], roles: list[Roles], inputs: Inputs) -> tuple[list[Source], dict[str, int]]:
     """Both sides cut down to the rows whose id is in both, and the counts."""
-    key = quote(inputs.id or "id")
+    row_id = quote(inputs.id or "id")
     chosen = []
     rows: dict[str, int] = {}
     for s, r, name in zip(sides, roles, ("before", "after"), strict=True):
-        with speaking(s):
+        with s.speaking():
             chosen.append(selected(s, r))
-            sql = f"SELECT count(*), count(DISTINCT CAST({key} AS VARCHAR)) FROM {chosen[-1].sql}"
-            n, distinct = s.con.execute(sql).fetchall()[0]
+            sql = f"SELECT count(*), count(DISTINCT CAST({row_id} AS VARCHAR)) FROM {chosen[-1].sql}"
+            n, distinct = s.rows(sql)[0]
         if n != distinct:
             raise FairauditError(
                 f"column '{inputs.id}' must name each row once, but {s.where} has {n} rows and {distinct} ids; "
@@ -103,14 +104,14 @@ def _shared(sides: list[Source], roles: list[Roles], inputs: Inputs) -> tuple[li
             )
         rows[name] = int(n)
     one, two = chosen
-    match = f"CAST(l.{key} AS VARCHAR) = CAST(r.{key} AS VARCHAR)"
+    match = f"CAST(l.{row_id} AS VARCHAR) = CAST(r.{row_id} AS VARCHAR)"
     y = [quote(r.y_true) for r in roles]
     differ = f"count(*) FILTER (WHERE {_different(f'l.{y[0]}', f'r.{y[1]}')})"
-    example = f"min(CAST(l.{key} AS VARCHAR)) FILTER (WHERE {_different(f'l.{y[0]}', f'r.{y[1]}')})"
-    with speaking(one):
-        matched, unlike, which = one.con.execute(
+    example = f"min(CAST(l.{row_id} AS VARCHAR)) FILTER (WHERE {_different(f'l.{y[0]}', f'r.{y[1]}')})"
+    with one.speaking():
+        matched, unlike, which = one.rows(
             f"SELECT count(*), {differ}, {example} FROM {one.sql} l JOIN {two.sql} r ON {match}"
-        ).fetchall()[0]
+        )[0]
     if matched == 0:
         raise FairauditError(
             f"no '{inputs.id}' is in both {one.where} and {two.where}; nothing to compare row by row."
@@ -132,9 +133,7 @@ def _shared(sides: list[Source], roles: list[Roles], inputs: Inputs) -> tuple[li
 def _same_groups(one: Source, two: Source, column: str, match: str) -> None:
     name = quote(column)
     differ = f"CAST(l.{name} AS VARCHAR) IS DISTINCT FROM CAST(r.{name} AS VARCHAR)"
-    n = one.con.execute(
-        f"SELECT count(*) FROM {one.sql} l JOIN {two.sql} r ON {match} WHERE {differ}"
-    ).fetchall()[0][0]
+    n = one.rows(f"SELECT count(*) FROM {one.sql} l JOIN {two.sql} r ON {match} WHERE {differ}")[0][0]
     if n:
         raise FairauditError(
             f"{n} rows have different values of '{column}' in the two files; a paired comparison needs the same groups."
@@ -149,39 +148,21 @@ def _different(left: str, right: str) -> str:
     return f"NOT coalesce({number}, {text})"
 
 
-def _joint(
-    con: duckdb.DuckDBPyConnection, before: Query, after: Query, roles: Roles, inputs: Inputs, tally: Tally
-) -> Tally:
+def _joint(engine: Duck, before: Query, after: Query, roles: Roles, inputs: Inputs, tally: Tally) -> Tally:
     """The joint table: one GROUP BY of the matched rows."""
-    attributes = [f"k_a{i}" for i in range(len(roles.sensitive))]
-    bucket = ["k_bucket"] if "bucket" in before.keys else []
-    weighted = "w" in before.measures
-    sums = (
-        "".join(f", sum(l.m_{m}) // {FIXED}, sum(l.m_{m}) % {FIXED}" for m in ("w", "w2")) if weighted else ""
-    )
-    keys = [
-        *(f"l.{a}" for a in attributes),
-        "l.k_y_true",
-        "l.k_y_pred",
-        "r.k_y_pred",
-        *(f"l.{b}" for b in bucket),
-    ]
+    bucket = ("bucket",) if "bucket" in before.keys else ()
+    names = [m for m in ("w", "w2") if m in before.measures]
+    sums = [f(f"sum(l.m_{m})") for m in names for f in (DUCKDB.whole, DUCKDB.fraction)]
+    by = [*(f"l.k_a{i}" for i in range(len(roles.sensitive))), "l.k_y_true", "l.k_y_pred", "r.k_y_pred"]
+    by += [f"l.k_{b}" for b in bucket]
     matched = f"({before.rows}) l JOIN ({after.rows}) r ON l.id = r.id"
-    sql = f"SELECT {', '.join(keys)}, count(*){sums} FROM {matched} GROUP BY ALL"
-    rows = con.execute(sql).fetchall()
-    axes = (*roles.sensitive, "y_true", "y_pred_before", "y_pred", *(b[2:] for b in bucket))
-    texts = [[text_of(v) for v in column] for column in zip(*(r[: len(axes)] for r in rows), strict=True)]
-    labels = [at for at, a in enumerate(axes) if a.startswith("y_")]
-    kept = [i for i in range(len(rows)) if all(texts[at][i] is not None for at in labels)]
-    na = set(inputs.na)
-    columns = [[MISSING if (v := c[i]) is None or (v in na and at not in labels) else v for i in kept]
-               for at, c in enumerate(texts)]  # fmt: skip
-    measures = {"count": [int(rows[i][len(axes)]) for i in kept]}
-    if weighted:
-        for m, name in enumerate(("w", "w2")):
-            high = len(axes) + 1 + 2 * m
-            measures[name] = [int(rows[i][high]) * FIXED + int(rows[i][high + 1]) for i in kept]
-    whole = cube_of(axes, columns, measures)
+    sql = f"SELECT {numbered([*by, 'count(*)', *sums])} FROM {matched} GROUP BY {', '.join(by)}"
+    columns = engine.columns(sql)
+    axes = (*roles.sensitive, "y_true", "y_pred_before", "y_pred", *bucket)
+    count, *parts = (integers(c) for c in columns[len(axes) :])
+    measures = {m: np.stack(parts[2 * i : 2 * i + 2], axis=1) for i, m in enumerate(names)} | {"count": count}
+    keys = {a: key(c) for a, c in zip(axes, columns, strict=False)}
+    whole, _ = labelled(axes, keys, measures, roles, replace(inputs, missing_labels="drop"))
     rest = axes[len(roles.sensitive) :]
     sets = attribute_sets(roles.sensitive, inputs)
     return Tally({a: whole.keep((*a, *rest)) for a in sets}, {}, tally.description)
@@ -305,16 +286,12 @@ def _moves(view: View, metric: str, at: int) -> dict[str, Shares]:
     was, is_ = hit(y, before, at)[keep], hit(y, after, at)[keep]
     move = np.where(was & ~is_, "lost", np.where(is_ & ~was, "gained", "same"))
     rest = [a for a in ("bucket",) if a in cube.axes]
-    columns = [
-        [cube.labels[cube.axis(a)][c] for c in cube.codes[keep, cube.axis(a)]] for a in ("group", *rest)
-    ]
-    table = cube_of(
-        ("group", "y_true", "y_pred", *rest),
-        [columns[0], ["same"] * int(keep.sum()), move.tolist(), *columns[1:]],
-        {m: v[keep].tolist() for m, v in cube.measures.items()},
-    )
-    for axis, known in (("group", view.groups), ("y_true", _MOVES), ("y_pred", _MOVES)):
-        table = table.relabel(axis, str, also=known)
+    at_moves = np.searchsorted(_MOVES, move)
+    columns = [cube.codes[keep, cube.axis("group")], np.full(len(move), _MOVES.index("same")), at_moves]
+    columns += [cube.codes[keep, cube.axis(a)] for a in rest]
+    labels = [view.groups, _MOVES, _MOVES, *(cube.labels[cube.axis(a)] for a in rest)]
+    measures = {m: v[keep] for m, v in cube.measures.items()}
+    table = coded(("group", "y_true", "y_pred", *rest), labels, np.column_stack(columns), measures)
     moves = replace(view, classes=_MOVES, labels=table, scores=None, positive=None)
     return {kind: _share_of(moves, k) for k, kind in enumerate(_MOVES[:2])}
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from fairaudit.cube import Cube, cube_of
+import numpy as np
+
+from fairaudit.cube import Cube, coded
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.labels import (
     PREDICTED_NEGATIVE,
@@ -145,20 +147,16 @@ def _grouped(cube: Cube, attributes: Sequence[str]) -> Cube:
     rest = [a for a in cube.axes if a in _OWN]
     summed = cube.keep([*attributes, *rest])
     size = len(attributes)
-    group = [
-        join_groups(summed.labels[i][c] for i, c in enumerate(row)) if size else ALL_ROWS
-        for row in summed.codes[:, :size].tolist()
-    ]
-    columns = [group]
-    for i in range(size, len(summed.axes)):
-        labels = summed.labels[i]
-        columns.append([labels[c] for c in summed.codes[:, i].tolist()])
-    grouped = cube_of(("group", *rest), columns, {m: v.tolist() for m, v in summed.measures.items()})
-    also = summed.labels[0] if size == 1 else ()
-    out = grouped.relabel("group", str, also=also)
-    for i, axis in enumerate(rest):
-        out = out.relabel(axis, str, also=summed.labels[size + i])
-    return out
+    if size == 1:
+        return replace(summed, axes=("group", *rest))
+    if not size:
+        names: Sequence[str] = [ALL_ROWS]
+        group = np.zeros(len(summed.codes), dtype=np.int64)
+    else:
+        found, group = np.unique(summed.codes[:, :size], axis=0, return_inverse=True)
+        names = [join_groups(summed.labels[i][c] for i, c in enumerate(row)) for row in found.tolist()]
+    codes = np.column_stack([group, summed.codes[:, size:]])
+    return coded(("group", *rest), (names, *summed.labels[size:]), codes, summed.measures)
 
 
 _OWN = ("y_true", "y_pred", "y_pred_before", "member", "bucket", "correct", "score_bin", "conf_bin")

@@ -76,7 +76,7 @@ FILES: dict[str, tuple[Callable[[Path], str], list[str], list[str]]] = {
     "gzip that is none": (text(ROWS, "bad.csv.gz"), [], ["bad.csv.gz cannot be read"]),
     "UTF-16": (raw(ROWS.encode("utf-16")), [], ["UTF-16", "save it as UTF-8"]),
     "Latin-1": (raw("label,pred,sex\n1,1,m\xe4nnlich\n".encode("latin-1")), [], ["not UTF-8"]),
-    "folder named csv": (folder_named_csv, [], ["is a folder"]),
+    "folder named csv": (folder_named_csv, [], ["holds no file of predictions"]),
     "unknown ending": (text(ROWS, "bad.xlsx"), [], [".csv, .tsv, .jsonl or .parquet"]),
     "broken JSON": (text('{"label": 1, "pred": 1}\n{"label": ', "bad.jsonl"), [], ["bad.jsonl"]),
     "no prediction column": (text("label,sex\n1,F\n0,M\n"), [], ["no prediction column", "--y-pred"]),

@@ -15,7 +15,10 @@ import pytest
 from cases import binary
 
 import fairaudit
-from fairaudit.source import kind_of, literal, open_source, quote
+from fairaudit.dialect import literal, quote
+from fairaudit.engine import duck
+from fairaudit.files import kind_of
+from fairaudit.frames import open_frame
 
 FRAME = binary()
 EXPECTED = fairaudit.audit(FRAME, sensitive=["sex", "race"]).content()
@@ -146,7 +149,7 @@ def test_names_cannot_escape_into_sql() -> None:
 
 
 def test_columns_are_described() -> None:
-    with duckdb.connect() as con:
-        source = open_source(FRAME, con)
+    with duck() as engine:
+        source = open_frame(FRAME, engine, "preds")
         assert list(source.columns) == ["id", "label", "pred", "sex", "race"]
         assert source.where == "the dataframe"

@@ -6,14 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import duckdb
-
 from fairaudit.columns import PREFIXES, SENSITIVE, Inputs, Roles
 from fairaudit.errors import FairauditError
 from fairaudit.labels import escape, join
 from fairaudit.prepare import Naming, naming, views
 from fairaudit.source import Source
-from fairaudit.table import attribute_sets, opened, resolved_roles, scan
+from fairaudit.table import attribute_sets, reading, resolved_roles, scan
 from fairaudit.tally import Tally
 from fairaudit.templates.kinds import Template
 from fairaudit.view import Settings
@@ -42,8 +40,7 @@ class Facts:
 
 def read(data: Any, inputs: Inputs, template: Template) -> Facts:
     """Read the predictions once. Raises FairauditError where the template has no meaning for them."""
-    with duckdb.connect() as con:
-        source = opened(data, inputs, con)
+    with reading(data, inputs) as source:
         roles = resolved_roles(source, inputs)
         if not roles.sensitive:
             raise FairauditError(_no_attribute(source))
