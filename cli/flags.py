@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, get_type_hints
+from functools import partial
+from typing import Any, get_args, get_type_hints
 
 import typer
 
@@ -38,3 +39,30 @@ def with_flags(
     wrapped.__annotations__ = {"ctx": typer.Context, **{k: hints[k] for k in every}}
     wrapped.__name__, wrapped.__doc__ = command.__name__, command.__doc__
     return wrapped
+
+
+def without_conversion(command: Any, function: Callable[..., Any]) -> Any:
+    """The command of this function, taking what is of its kind already as it is: a text for a text, a default.
+
+    typer gives every value to pydantic, whose import takes as long as half a gate; a number as text still goes there.
+    """
+    hints = get_type_hints(function)
+    for parameter in command.get_params(typer.Context(command)):  # with --help, which `params` lacks
+        kind = _kind(hints.get(parameter.name))
+        parameter.process_value = partial(_processed, parameter, kind, parameter.process_value)
+    return command
+
+
+def _kind(hint: Any) -> Any:
+    """`str` of `str | None`, `list[str]` and `list[str] | None`."""
+    inner = [a for a in get_args(hint) if a is not type(None)]
+    return _kind(inner[0]) if inner else hint
+
+
+def _processed(parameter: Any, kind: Any, process: Callable[[Any, Any], Any], ctx: Any, value: Any) -> Any:
+    many = parameter.multiple or parameter.nargs == -1
+    values = () if value is None else value if many else (value,)
+    if any(type(v) is not kind for v in values) or (parameter.required and not values):
+        return process(ctx, value)
+    kept = values if many else value
+    return kept if parameter.callback is None else parameter.callback(ctx, parameter, kept)

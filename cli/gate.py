@@ -5,13 +5,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fairaudit.errors import FairauditError
 from fairaudit_cli import output
 from fairaudit_cli.inputs import FLAGS, Preds, reads_predictions
+
+if TYPE_CHECKING:
+    from fairaudit import Verdict
 
 FORMATS = ("json", "md", "text", "junit", "sarif", "code-scanning", "github", "gitlab")
 #: What a policy says, and a flag must not.
@@ -56,25 +59,30 @@ def gate(
     asked = read_policy(policy)
     output.spare([asked.data.get("with_file")], *(path for _, path in wanted))
     verdict = fairaudit.gate(preds, asked, baseline=baseline, **overruled)
-    from fairaudit.report import gate_page, markdown, text
-    from fairaudit.report.blocks import TERMINAL
+    source = preds[0] + (f" and {len(preds) - 1} more" if len(preds) > 1 else "")
+    if wanted:
+        output.write_all(wanted, _writers(verdict, source))
+    if json:
+        output.show(verdict.to_json())
+    else:
+        from fairaudit.report import gate_page
+        from fairaudit.report.blocks import TERMINAL
+        from fairaudit_cli.terminal import print_page
+
+        print_page(gate_page.page(verdict, TERMINAL, source))
+    return verdict.exit_code
+
+
+def _writers(verdict: Verdict, source: str) -> dict[str, Callable[[], str]]:
+    from fairaudit.report import markdown, text
     from fairaudit.report.channels import CHANNELS
 
-    source = preds[0] + (f" and {len(preds) - 1} more" if len(preds) > 1 else "")
-    writers: dict[str, Callable[[], str]] = {
+    return {
         "json": verdict.to_json,
         "md": lambda: markdown.verdict(verdict, source),
         "text": lambda: text.verdict(verdict, source),
         **{name: partial(render, verdict) for name, render in CHANNELS.items()},
     }
-    output.write_all(wanted, writers)
-    if json:
-        output.show(verdict.to_json())
-    else:
-        from fairaudit_cli.terminal import print_page
-
-        print_page(gate_page.page(verdict, TERMINAL, source))
-    return verdict.exit_code
 
 
 def _check_flags(stated: frozenset[str]) -> None:

@@ -17,6 +17,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from fairaudit.errors import FairauditError, did_you_mean
+from fairaudit_cli.flags import without_conversion
 
 #: In the order of the help. A command is the function of this name in the file of this name, imported when called.
 COMMANDS = ("report", "gate", "compare", "plan", "init", "tabulate", "merge", "predict", "mitigate", "sweep",
@@ -37,8 +38,9 @@ class Commands(TyperGroup):
         """The command of this name, its file imported now; None where there is none."""
         if cmd_name not in self.commands and cmd_name in self.list_commands(ctx):
             alone = typer.Typer(add_completion=False)
-            alone.command(cmd_name)(_function(cmd_name))
-            self.commands[cmd_name] = typer.main.get_command(alone)
+            function = _function(cmd_name)
+            alone.command(cmd_name)(function)
+            self.commands[cmd_name] = without_conversion(typer.main.get_command(alone), function)
         return self.commands.get(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
@@ -98,7 +100,7 @@ def run(arguments: Sequence[str]) -> int:
     Every failure is one sentence on stderr; only the environment's FAIRAUDIT_DEBUG=1 adds the traceback.
     """
     try:
-        group = typer.main.get_command(app)
+        group = without_conversion(typer.main.get_command(app), _fairaudit)
         code = group.main(args=list(arguments) or ["--help"], prog_name="fairaudit", standalone_mode=False)
         if not arguments:
             return _fail("a command is needed; `fairaudit --help` lists them.", ERROR)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from fairaudit_cli import output
 from fairaudit_cli.inputs import Preds, reads_predictions
 from fairaudit_cli.pinning import pinned
+
+if TYPE_CHECKING:
+    from fairaudit import Audit
 
 FORMATS = ("json", "md", "text")
 
@@ -24,20 +28,25 @@ def report(
     import fairaudit
 
     audit = fairaudit.audit(preds, **options)
-    from fairaudit.report import audit_page, markdown, text
-    from fairaudit.report.blocks import TERMINAL
-
     source = preds[0] + (f" and {len(preds) - 1} more" if len(preds) > 1 else "")
     command = pinned("report", preds, options | {"positive": audit.positive}, audit.data)
     saved = next((str(path) for name, path in wanted if name == "json"), None)
-    told = (audit, source, command, saved)
-    writers = {"json": audit.to_json, "md": lambda: markdown.audit(*told), "text": lambda: text.audit(*told)}
-    output.write_all(wanted, writers)
+    if wanted:
+        output.write_all(wanted, _writers(audit, source, command, saved))
     if json:
         if audit.data["detected"]:
             sys.stderr.write(f"found by name: {', '.join(audit.data['detected'])}; to pin: {command}\n")
         output.show(audit.to_json())
         return
+    from fairaudit.report import audit_page
+    from fairaudit.report.blocks import TERMINAL
     from fairaudit_cli.terminal import print_page
 
     print_page(audit_page.page(audit, TERMINAL, source, command, saved))
+
+
+def _writers(audit: Audit, source: str, command: str, saved: str | None) -> dict[str, Callable[[], str]]:
+    from fairaudit.report import markdown, text
+
+    told = (audit, source, command, saved)
+    return {"json": audit.to_json, "md": lambda: markdown.audit(*told), "text": lambda: text.audit(*told)}

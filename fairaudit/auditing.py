@@ -17,7 +17,6 @@ from fairaudit.estimate import Estimate
 from fairaudit.labels import is_number
 from fairaudit.prepare import Naming, naming, views
 from fairaudit.searching import stands_out
-from fairaudit.table import tabulate
 from fairaudit.tally import Tally
 from fairaudit.view import Settings, View
 
@@ -296,6 +295,8 @@ def audit(
     >>> a.estimate("accuracy").value
     1.0
     """
+    from fairaudit.table import tabulate  # with it comes duckdb, and who reads a saved audit needs neither
+
     settings = Settings(level, min_events, min_n, seed, interval)
     _check(settings)
     given = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score, **inputs}

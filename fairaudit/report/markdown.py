@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from fairaudit.auditing import Audit
-from fairaudit.comparing import Comparison
-from fairaudit.report import audit_page, comparison_page, gate_page
 from fairaudit.report.blocks import DOCUMENT, Block, Cell, Command, Facts, Heading, Items, Table
 from fairaudit.report.words import clean
-from fairaudit.verdict import Verdict
+
+if TYPE_CHECKING:  # as in `text`: only the page that is shown is loaded
+    from fairaudit.auditing import Audit
+    from fairaudit.comparing import Comparison
+    from fairaudit.verdict import Verdict
 
 #: GitHub refuses a step summary above 1 MiB, and a step may write other things to it.
 SUMMARY_LIMIT = 900_000
@@ -26,16 +28,22 @@ def audit(a: Audit, source: str = "", pinned: str = "", saved: str | None = None
     `source`: what was read. `pinned`: the command that names every role. `saved`: where the audit was written,
     for the next command.
     """
+    from fairaudit.report import audit_page
+
     return page(audit_page.page(a, DOCUMENT, source, pinned, saved))
 
 
 def comparison(c: Comparison, before: str = "before", after: str = "after") -> str:
     """The report of a comparison as Markdown; `before` and `after` name the two sides."""
+    from fairaudit.report import comparison_page
+
     return page(comparison_page.page(c, DOCUMENT, before, after))
 
 
 def verdict(v: Verdict, source: str = "") -> str:
     """The verdict of a gate as Markdown, cut down until it fits a GitHub step summary (1 MiB), the worst kept."""
+    from fairaudit.report import gate_page
+
     for most in (200, 40, 10, 3, 1):
         limits = replace(DOCUMENT, groups=most, notes=most, gaps=25 * most, flags=most)
         text = page(gate_page.page(v, limits, source))

@@ -5,10 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-from fairaudit.auditing import Audit
-from fairaudit.comparing import Comparison
-from fairaudit.report import audit_page, comparison_page, gate_page
 from fairaudit.report.blocks import (
     TERMINAL,
     Block,
@@ -21,7 +19,11 @@ from fairaudit.report.blocks import (
     Table,
 )
 from fairaudit.report.words import clean
-from fairaudit.verdict import Verdict
+
+if TYPE_CHECKING:  # each page brings its own machinery: only the one that is shown is loaded
+    from fairaudit.auditing import Audit
+    from fairaudit.comparing import Comparison
+    from fairaudit.verdict import Verdict
 
 WIDTH = 80
 WIDEST_KEY = 32
@@ -40,16 +42,22 @@ def audit(a: Audit, source: str = "", pinned: str = "", saved: str | None = None
     `source`: what was read. `pinned`: the command that names every role. `saved`: where the audit was written,
     for the next command.
     """
+    from fairaudit.report import audit_page
+
     return plain(lines(audit_page.page(a, TERMINAL, source, pinned, saved)))
 
 
 def comparison(c: Comparison, before: str = "before", after: str = "after") -> str:
     """The report of a comparison; `before` and `after` name the two sides."""
+    from fairaudit.report import comparison_page
+
     return plain(lines(comparison_page.page(c, TERMINAL, before, after)))
 
 
 def verdict(v: Verdict, source: str = "") -> str:
     """The verdict of a gate."""
+    from fairaudit.report import gate_page
+
     return plain(lines(gate_page.page(v, TERMINAL, source)))
 
 
