@@ -255,6 +255,6 @@ def _two_samples(sides: tuple[Members, Members], decrease: bool, joint: bool) ->
 
 def _halved(z: Array | float) -> float:
     """The critical value at half the tail: two intervals hold together with what one would."""
-    from scipy.special import ndtr
+    from fairaudit.special import ndtr
 
     return critical(float(ndtr(-np.max(z))) / 2)

@@ -135,7 +135,7 @@ def critical(tail: float, df: float = inf) -> float:
     """The point with probability `tail` above it, normal or Student's t."""
     if df == inf:
         return -NormalDist().inv_cdf(tail)  # not inv_cdf(1 − tail), which loses a tiny tail
-    from scipy.special import stdtrit
+    from fairaudit.special import stdtrit
 
     return -float(stdtrit(df, tail))
 
@@ -144,7 +144,7 @@ def criticals(tail: float, df: Array | float) -> Array | float:
     """`critical` for each of several degrees of freedom."""
     if not isinstance(df, np.ndarray):
         return critical(tail, df)
-    from scipy.special import stdtrit
+    from fairaudit.special import stdtrit
 
     return -np.asarray(stdtrit(df, tail))
 
@@ -171,7 +171,7 @@ def jeffreys(value: Array, size: Array, z: Array | float) -> tuple[Array, Array]
     Far in the tails and near 0 or 1 Wilson's bounds are liberal (measured: a minimum over 8 strata at 0.97 covers
     86 % with Wilson's, 97 % with these) and these are narrower elsewhere. Sizes need not be whole.
     """
-    from scipy.special import betaincinv, ndtr
+    from fairaudit.special import betaincinv, ndtr
 
     value, size = np.asarray(value, float), np.asarray(size, float)
     edge = wilson(value, size, z)
@@ -189,7 +189,7 @@ def exact(value: Array, size: Array, z: Array | float) -> tuple[Array, Array]:
     MOVER on these errs at most as often as stated on both sides (simulated in `benchmarks/gate_power.py`), where
     MOVER on Wilson's or Jeffreys' errs up to twice as often.
     """
-    from scipy.special import betaincinv, ndtr
+    from fairaudit.special import betaincinv, ndtr
 
     value, size = np.asarray(value, float), np.maximum(np.asarray(size, float), 1e-12)
     tail = ndtr(-np.asarray(z, float))

@@ -151,7 +151,7 @@ def _any_slack(power: float, chances: int) -> float:
 
     A group that is worse than several others has as many chances to fail. One chance: the normal quantile.
     """
-    from scipy.special import ndtr
+    from fairaudit.special import ndtr
 
     if chances <= 1:
         return critical(1 - power)

@@ -97,7 +97,7 @@ def _of_view(view: View) -> list[dict[str, Any]]:
 
 def _p_values(found: contrasts.Contrasts) -> Array:
     """One-sided p of each contrast being at most 0: the tail at which its lower bound touches 0 (by bisection)."""
-    from scipy.special import ndtr
+    from fairaudit.special import ndtr
 
     low, high = np.zeros(len(found.value)), np.full(len(found.value), _FARTHEST)
     for _ in range(_STEPS):
@@ -107,6 +107,6 @@ def _p_values(found: contrasts.Contrasts) -> Array:
         low, high = np.where(above, middle, low), np.where(above, high, middle)
     if not isinstance(found.df, np.ndarray):
         return np.asarray(ndtr(-low))
-    from scipy.special import stdtr
+    from fairaudit.special import stdtr
 
     return np.asarray(stdtr(found.df, -low))

@@ -140,7 +140,7 @@ def tukey(groups: int, level: float) -> float:
 
     P(range ≤ q) = k ∫ φ(z) [Φ(z) − Φ(z − q)]^(k−1) dz, solved by bisection.
     """
-    from scipy.special import ndtr
+    from fairaudit.special import ndtr
 
     z = np.linspace(-8.0, 8.0, 3201)
     density = np.exp(-z * z / 2) / np.sqrt(2 * np.pi)

@@ -191,7 +191,7 @@ def _of_estimates(view: View, metric: str) -> Members:
 
     def at(z: float) -> Numbers:
         if z not in memo:
-            from scipy.special import ndtr
+            from fairaudit.special import ndtr
 
             level = 1 - 2 * float(ndtr(-z))
             memo[z] = _ends(
