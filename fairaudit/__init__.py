@@ -1,6 +1,7 @@
 """fairaudit: is this model fair enough, how sure are we, can it be repaired, and did the repair work?
 
-`audit`, `compare` and `gate` are the doors; `tabulate` and `merge` the same in two steps. Nothing heavy is loaded
+`audit`, `compare` and `gate` are the doors; `tabulate` and `merge` the same in two steps, with
+`write_tally` and `read_tally` between. Nothing heavy is loaded
 before it is used.
 """
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from fairaudit.gating import gate
     from fairaudit.table import tabulate
     from fairaudit.tally import Tally, merge
+    from fairaudit.tally_file import write_tally
+    from fairaudit.tally_hiding import suppressed
+    from fairaudit.tally_reading import read_tally
     from fairaudit.verdict import Verdict
     from fairaudit.view import Settings
 
@@ -28,11 +32,12 @@ _HOME = {
     "Comparison": "comparing", "compare": "comparing",
     "Estimate": "estimate", "FairauditError": "errors", "Inputs": "columns", "Settings": "view", "Tally": "tally",
     "Verdict": "verdict", "gate": "gating",
-    "merge": "tally", "tabulate": "table",
+    "merge": "tally", "read_tally": "tally_reading", "suppressed": "tally_hiding", "tabulate": "table",
+    "write_tally": "tally_file",
 }  # fmt: skip
 __all__ = [
     "Audit", "Comparison", "Estimate", "FairauditError", "Inputs", "Settings", "Tally", "Verdict", "audit",
-    "audit_tally", "compare", "gate", "merge", "tabulate",
+    "audit_tally", "compare", "gate", "merge", "read_tally", "suppressed", "tabulate", "write_tally",
 ]  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from fairaudit.prepare import Naming, naming, views
 from fairaudit.rates import RATES
 from fairaudit.strata import Members, names, of_metric
 from fairaudit.table import tabulate
+from fairaudit.tally import Hidden
 from fairaudit.view import Settings, View
 
 Array = np.ndarray[Any, Any]
@@ -33,6 +34,7 @@ class Baseline:
 
     `before`, `after`: view name -> view of each model (`after` on the matched rows; empty when it is all rows).
     `joint`: view name -> joint table, where rows are paired. `audit`: instead of rows. `about`: for the verdict.
+    `hidden`: what a tally before does not show.
     """
 
     before: Mapping[str, View]
@@ -40,6 +42,7 @@ class Baseline:
     joint: Mapping[str, View]
     audit: Audit | None
     about: Mapping[str, Any]
+    hidden: Hidden | None = None
 
     @property
     def aside(self) -> dict[str, str] | None:
@@ -126,7 +129,7 @@ def load(
         )
     old = {v.by: v for v in views(tally, known, settings)}
     about = {"kind": "predictions", "paired": False, "rows": tally.rows}
-    return Baseline(old, {}, {}, None, {**about, "reason": apart} if apart else about)
+    return Baseline(old, {}, {}, None, {**about, "reason": apart} if apart else about, tally.hidden)
 
 
 def _aligned(found: Members, places: Sequence[tuple[str | None, str | None]]) -> Members:

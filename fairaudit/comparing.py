@@ -19,6 +19,8 @@ from fairaudit.files import check_foreign
 from fairaudit.intervals import Bounded, Interval, clipped, difference
 from fairaudit.pairing import Pair, correlation, joint_views, pair
 from fairaudit.prepare import naming
+from fairaudit.table import tabulate
+from fairaudit.tally_inputs import is_counted
 from fairaudit.view import Settings
 
 SCHEMA, SCHEMA_VERSION = "fairaudit.comparison", "1.0"
@@ -151,7 +153,7 @@ def compare(
 ) -> Comparison:
     """The change of every estimate from `before` to `after`.
 
-    Two audits (`Audit`, or paths of `audit.json`): unpaired. Two sets of predictions (paths or dataframes):
+    Two audits (`Audit`, or paths of `audit.json`), or tallies: unpaired. Two sets of predictions (paths or dataframes):
     paired by `id`, with the same options as `audit`. Intervals of a change come from both intervals by MOVER;
     when paired, rates, F1 and macro means with their correlation over the shared rows (Newcombe 1998b, method 10);
     gaps, minima and scores as if the two were independent: wider when both models err on the same rows, as they
@@ -171,6 +173,8 @@ def compare(
         raise FairauditError(
             "compare two audits or two sets of predictions, not one of each; audit the other one first."
         )
+    if is_counted(before) or is_counted(after):
+        return _unpaired(*(audit_tally(tabulate(x, given), settings) for x in (before, after)))
     return _paired(pair(before, after, given), settings)
 
 

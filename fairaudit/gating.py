@@ -47,6 +47,7 @@ def gate(data: Any, policy: Any, *, baseline: Any = None, **inputs: Any) -> Verd
     settings = Settings(min_events=policy.min_events, seed=policy.seed)
     try:
         tally = tabulate(data, how if strict else replace(how, id=None))
+        _check_threshold(tally, {**policy.data, **inputs}.get("threshold"))
         known = naming(tally)
     except FairauditError as error:
         raise located_data(error, policy, [k for k, v in inputs.items() if v]) from error
@@ -59,6 +60,14 @@ def gate(data: Any, policy: Any, *, baseline: Any = None, **inputs: Any) -> Verd
         verdict = judged(tally, policy, known, settings)
         aside = {"code": "unused_baseline", "message": "a baseline is given, but no rule compares with it"}
     return verdict if aside is None else replace(verdict, warnings=(*verdict.warnings, aside))
+
+
+def _check_threshold(tally: Tally, asked: float | None) -> None:
+    """Refuse a tally that was counted with another threshold than is written down, be it the default."""
+    counted = tally.description["threshold"]
+    if None not in (asked, counted) and asked != counted:
+        raise FairauditError(f"the threshold is to be {asked:g}, but the tally was counted with {counted:g}; "
+                             f"tabulate the rows again with --threshold {asked:g}.")  # fmt: skip
 
 
 def _policy(given: Any) -> Policy:
@@ -150,13 +159,30 @@ def judged(
     verdict = Verdict(
         worst(counting) if counting else PASS, checks, {"name": normpath(policy.name), "sha256": policy.sha256},
         _data(tally, known), about, _stats(policy), tuple(_waiver(w) for w in policy.waivers),
-        tuple(warnings(policy, checks, about, court.absent())),
+        (*warnings(policy, checks, about, court.absent()), *tally.warnings),
     )  # fmt: skip
-    if not policy.suppress_below:
+    if not policy.suppress_below or _hidden_already(tally, policy, baseline):
         return verdict
     old = () if baseline is None else tuple(v for v in (baseline.before, baseline.after) if v)
     joint = None if baseline is None else baseline.joint
     return suppressed(verdict, every, policy.suppress_below, old, joint)
+
+
+def _hidden_already(tally: Tally, policy: Policy, baseline: Baseline | None) -> bool:
+    """Whether the tallies lack the counts that the policy hides. Raises FairauditError where one lacks fewer.
+
+    Their tables are not of the same rows any more, so what would give a count away cannot be worked out.
+    """
+    found = [tally.hidden, *([baseline.hidden] if baseline is not None and baseline.before else [])]
+    if not any(found):
+        return False
+    if all(h is not None and h.below >= policy.suppress_below for h in found):
+        return True
+    below = ", ".join("all counts" if h is None else f"no count below {h.below}" for h in found)
+    raise FairauditError(
+        f"the policy hides counts below {policy.suppress_below}, but the tallies show {below} (data, then baseline); "
+        f"tabulate each with --suppress-below {policy.suppress_below}."
+    )
 
 
 def _check(court: _Court, rule: Rule, by: str) -> Check:

@@ -22,6 +22,7 @@ from fairaudit.rates import family
 from fairaudit.source import Source
 from fairaudit.table import attribute_sets, opened, resolved_roles, scan, selected
 from fairaudit.tally import Tally
+from fairaudit.tally_inputs import is_counted
 from fairaudit.view import Settings, View
 
 Array = np.ndarray[Any, Any]
@@ -46,6 +47,8 @@ def pair(before: Any, after: Any, inputs: Inputs) -> Pair:
 
     Raises FairauditError for a repeated id, no shared row, or a row whose label differs.
     """
+    if is_counted(before) or is_counted(after):
+        raise FairauditError("a tally holds counts, not rows that an id could match; leave --id out.")
     with duck(inputs) as engine:
         sides = [opened(d, inputs, engine, v) for d, v in ((before, "before"), (after, "after"))]
         sides = [replace(s, where=f"{s.where} ({name})") if s.where == "the dataframe" else s
@@ -65,6 +68,9 @@ def pair(before: Any, after: Any, inputs: Inputs) -> Pair:
 
 def unpaired(before: Any, after: Any, inputs: Inputs) -> str | None:
     """Why the rows of two sets cannot be matched; None where both have the id, empty where neither was to have one."""
+    held = [is_counted(d) for d in (before, after)]
+    if any(held):
+        return "" if all(held) and inputs.id is None else "a tally holds counts, not rows"
     name = inputs.id or "id"
     with duck(inputs) as engine:
         sides = [opened(d, inputs, engine, v) for d, v in ((before, "baseline"), (after, "data"))]

@@ -26,9 +26,14 @@ _GLANCE = 50_000
 def tabulate(data: Any, inputs: Inputs) -> Tally:
     """Read the rows once and count.
 
-    `data`: a path, glob, folder, list of paths, `-` (standard input), or a dataframe (pandas, polars, pyarrow, DuckDB).
+    `data`: a path, glob, folder, list of paths, `-` (standard input), or a dataframe (pandas, polars, pyarrow, DuckDB);
+    or what is counted already: a tally, its file, or several (they are added).
     Raises FairauditError, one sentence, for anything in the data or the inputs that has no meaning.
     """
+    from fairaudit.tally_inputs import counted, is_counted
+
+    if is_counted(data):
+        return counted(data, inputs)
     with reading(data, inputs) as source:
         return scan(source, resolved_roles(source, inputs), inputs)[0]
 

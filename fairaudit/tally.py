@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from pathlib import Path
 from typing import Any
 
 from fairaudit.cube import Cube
 from fairaudit.errors import FairauditError
+from fairaudit.tally_likeness import combined, difference, in_order
+
+Cubes = Mapping[tuple[str, ...], Cube]
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """What a tally does not show so that nobody stands alone in it.
+
+    `below`: cells with fewer rows are hidden, and others that would give them away. `cells`, `percent`: so many
+    cells of all tables, and so much of the rows of any one, at most: rounded up, for exact ones would help to work
+    the counts out. `without`: what was left out as a whole (`scores`, `losses`).
+    """
+
+    below: int
+    cells: int
+    percent: int
+    without: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """One line for whoever reads numbers made from it."""
+        if not self.cells:
+            return f"counts below {self.below} are hidden in this tally; there were none"
+        return (
+            f"counts below {self.below} are hidden in this tally: at most {self.cells} cells, with at most "
+            f"{self.percent} % of the rows; every number is about the rows that are shown"
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -18,39 +47,94 @@ class Tally:
     `labels`: attributes -> cube (attribute…, y_true, y_pred[, member][, bucket]), with `w, w2, loss, loss2`
     where there are weights and losses. `scores`: attributes -> cube (attribute…, y_true or correct, score_bin,
     conf_bin[, bucket]). Class labels are raw text: they are brought to one form when an audit is computed.
-    `description`: how the rows were read (equal in tallies that can be added). `left_out`: why -> rows not counted:
-    `dropped` (no label or prediction), `split` (of another), `unmatched` (by the join), `zero_weight`.
+    `description`: how the rows were read. `left_out`: why -> rows not counted: `dropped` (no label or prediction),
+    `split` (of another), `unmatched` (by the join), `zero_weight`. `sources`: checksums of the counts of the files
+    that went into it. `hidden`: what `--suppress-below` took out; such a tally cannot be added.
     """
 
-    labels: Mapping[tuple[str, ...], Cube]
-    scores: Mapping[tuple[str, ...], Cube]
+    labels: Cubes
+    scores: Cubes
     description: Mapping[str, Any]
     left_out: Mapping[str, int] = field(default_factory=dict)
+    sources: tuple[str, ...] = ()
+    hidden: Hidden | None = None
 
     def __add__(self, other: Tally) -> Tally:
         """The tally of both data sets. Raises FairauditError where they were read in different ways."""
-        differing = [k for k in self.description if self.description[k] != other.description.get(k)]
-        if differing:
-            k = differing[0]
-            raise FairauditError(
-                f"tallies read in different ways cannot be added: {k} is {self.description[k]} in one and "
-                f"{other.description.get(k)} in the other; tabulate both with the same options."
-            )
-        return replace(
-            self,
-            labels={a: cube + other.labels[a] for a, cube in self.labels.items()},
-            scores={a: cube + other.scores[a] for a, cube in self.scores.items()},
-            left_out={k: n + other.left_out.get(k, 0) for k, n in self.left_out.items()},
-        )
+        _check_alike([("one tally", self), ("the other", other)])
+        return _sum(self, other)
 
     @property
     def rows(self) -> int:
         """How many rows were counted."""
         return int(next(iter(self.labels.values())).measures["count"].sum())
 
+    @property
+    def warnings(self) -> tuple[dict[str, str], ...]:
+        """What a reader of any number made from it must know, each with a code."""
+        return () if self.hidden is None else ({"code": "hidden_cells", "message": self.hidden.message},)
 
-def merge(*tallies: Tally) -> Tally:
-    """The sum of tallies, in any order and grouping (addition is exact)."""
-    if not tallies:
+
+def merge(*tallies: Tally | str | Path) -> Tally:
+    """The sum of tallies or of their files, in any order and grouping: addition is exact.
+
+    Raises FairauditError for tallies that were counted in different ways, and for files that share rows.
+    """
+    named = [("a tally" if isinstance(t, Tally) else str(t), t) for t in tallies]
+    from fairaudit.tally_reading import read_tally
+
+    return added([(name, t if isinstance(t, Tally) else read_tally(t)) for name, t in named])
+
+
+def added(named: Sequence[tuple[str, Tally]], repeats: bool = False) -> Tally:
+    """The sum of tallies with names for messages. `repeats`: equal counts are other rows that happen to be alike."""
+    if not named:
         raise FairauditError("there is nothing to merge; give one tally or more.")
-    return reduce(Tally.__add__, tallies)
+    _check_alike(named)
+    if not repeats:
+        _check_apart(named)
+    return reduce(_sum, (tally for _, tally in named))
+
+
+def _check_alike(named: Sequence[tuple[str, Tally]]) -> None:
+    (first, one), *rest = named
+    for name, tally in named if rest else ():
+        if tally.hidden is not None:
+            raise FairauditError(
+                f"{name} hides counts below {tally.hidden.below} (--suppress-below) and cannot be merged: sums would "
+                "lack its hidden rows, or give them away; merge first, then suppress."
+            )
+    for name, other in rest:
+        if (found := difference(one, other)) is not None:
+            raise FairauditError(f"{name} was counted {found[1]}, {first} {found[0]}; tabulate both alike.")
+
+
+def _check_apart(named: Sequence[tuple[str, Tally]]) -> None:
+    """Refuse rows that would be counted twice: a file given twice, or beside a sum that holds it."""
+    seen: dict[str, str] = {}
+    for name, tally in named:
+        for source in dict.fromkeys(tally.sources):
+            if source in seen:
+                raise FairauditError(
+                    f"{name} holds counts that {seen[source]} holds too, so rows would be counted twice; leave one "
+                    "out (fairaudit merge --allow-repeats adds them as different rows that happen to be alike)."
+                )
+        seen |= dict.fromkeys(tally.sources, name)
+
+
+def _sum(one: Tally, other: Tally) -> Tally:
+    description = combined(one.description, other.description)
+    attributes = description["columns"]["sensitive"]
+    labels, scores = (
+        [in_order(cubes, attributes) for cubes in sides]
+        for sides in ((one.labels, other.labels), (one.scores, other.scores))
+    )
+    left = sorted({*one.left_out, *other.left_out})
+    return replace(
+        one,
+        labels={a: cube + labels[1][a] for a, cube in labels[0].items()},
+        scores={a: cube + scores[1][a] for a, cube in scores[0].items()},
+        description=description,
+        left_out={k: one.left_out.get(k, 0) + other.left_out.get(k, 0) for k in left},
+        sources=tuple(sorted((*one.sources, *other.sources))),
+    )
