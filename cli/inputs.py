@@ -10,7 +10,7 @@ import typer
 from fairaudit.errors import FairauditError
 from fairaudit_cli.flags import with_flags
 
-_ROLES, _ROWS, _STATS = "Columns", "Rows and groups", "Statistics"
+_ROLES, _ROWS, _STATS, _SCAN = "Columns", "Rows and groups", "Statistics", "Reading"
 
 Preds = Annotated[
     list[str],
@@ -61,6 +61,8 @@ _INTERVAL = _flag(
     _STATS, "--interval", text="Of single rates: wilson, or clopper-pearson (never too narrow).", value="NAME"
 )
 _SEED = _flag(_STATS, "--seed", text="Seed of every draw.")
+_MEMORY = _flag(_SCAN, "--memory-limit", text="Memory of the scan, as 2GB; the rest goes to disk.", value="SIZE")
+_THREADS = _flag(_SCAN, "--threads", text="Threads of the scan (default: one a core).", value="N")
 
 
 def _flags(
@@ -90,6 +92,8 @@ def _flags(
     level: Annotated[float, _LEVEL] = 0.95,
     seed: Annotated[int, _SEED] = 0,
     interval: Annotated[str, _INTERVAL] = "wilson",
+    memory_limit: Annotated[Text, _MEMORY] = None,
+    threads: Annotated[int | None, _THREADS] = None,
 ) -> None:
     """Only its signature is used."""
 

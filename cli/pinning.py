@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from os.path import commonprefix
 from typing import Any
 
 from fairaudit.columns import PREFIXES
@@ -11,7 +12,8 @@ from fairaudit.labels import text_of
 
 _ROLES = ("y_true", "y_pred", "y_score", "weights", "loss", "member", "id", "cluster")
 _DEFAULTS = {"threshold": 0.5, "cross": 1, "missing_labels": "error", "max_groups": 1000, "min_n": 30,
-             "min_events": 10, "level": 0.95, "seed": 0, "interval": "wilson"}  # fmt: skip
+             "min_events": 10, "level": 0.95, "seed": 0, "interval": "wilson", "memory_limit": None,
+             "threads": None}  # fmt: skip
 
 
 def pinned(verb: str, files: Sequence[str], options: Mapping[str, Any], data: Mapping[str, Any]) -> str:
@@ -45,10 +47,14 @@ def _flags(options: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tupl
         yield "bins", f"{column}={','.join(str(text_of(float(e))) for e in edges)}"
     yield from (("na", text) for text in options["na"])
     for name, default in _DEFAULTS.items():
-        if options[name] != default:
+        if options.get(name, default) != default:
             yield name.replace("_", "-"), options[name]
 
 
 def _prefix(columns: Sequence[str]) -> str:
-    """The prefix by which these columns were found: the first known one that all of them begin with."""
-    return next(p for p in PREFIXES if all(c.startswith(p) for c in columns))
+    """The prefix by which these columns were found: the first known one that all of them begin with.
+
+    Those of a tally may have been named when it was counted; it takes whatever they have in common.
+    """
+    found = (p for p in PREFIXES if all(c.startswith(p) for c in columns))
+    return next(found, commonprefix(list(columns)))
