@@ -143,11 +143,11 @@ def tukey(groups: int, level: float) -> float:
     from fairaudit.special import ndtr
 
     z = np.linspace(-8.0, 8.0, 3201)
-    density = np.exp(-z * z / 2) / np.sqrt(2 * np.pi)
+    density, up_to = np.exp(-z * z / 2) / np.sqrt(2 * np.pi), ndtr(z)
     low, high = 0.0, 20.0
     for _ in range(60):
         q = (low + high) / 2
-        inside = groups * float(np.sum(density * (ndtr(z) - ndtr(z - q)) ** (groups - 1))) * (z[1] - z[0])
+        inside = groups * float(np.sum(density * (up_to - ndtr(z - q)) ** (groups - 1))) * (z[1] - z[0])
         low, high = (q, high) if inside < level else (low, q)
     return high / float(np.sqrt(2))
 

@@ -216,6 +216,8 @@ def _padded(text: str, size: int, right: bool) -> str:
 
 def width(text: str) -> int:
     """Columns a text takes on a terminal: wide characters two, combining ones none."""
+    if text.isascii():
+        return len(text)
     return sum(
         0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text
     )
