@@ -5,6 +5,7 @@
 #   PYTEST_ARGS="-k gate"   passed on to pytest
 #   WORKERS=2               test processes
 #   DEMO_OUT=demo-out       where the demo writes
+#   BENCH_ARGS="scan --big" which benchmarks, and how large (python benchmarks/run.py --help)
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -50,7 +51,7 @@ format: $(READY) ## rewrite the code in the house's format
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(READY) ## run every benchmarks/bench_*.py
+bench: $(READY) ## measure, and write docs/performance.md anew (BENCH_ARGS="scan --big")
 	$(BIN)/python benchmarks/run.py $(BENCH_ARGS)
 
 clean: ## remove everything that make and the tools have made

@@ -74,7 +74,9 @@ def scan(found: Found) -> Figure:
         left.plot([s["rows"] for s in text], [s[who]["median"] for s in text], **csv)
         right.plot(rows, [s[who]["peak_mib"] for s in scans], color=colour, marker=mark, label=name)
     left.set(xscale="log", yscale="log", xlabel="rows", ylabel="seconds, whole process")
-    right.set(xscale="log", xlabel="rows", ylabel="peak memory, MiB", ylim=(0, None))
+    right.set(xscale="log", xlabel="rows", ylabel="peak memory, MiB")
+    right.set_ylim(0, 1.2 * max(s[who]["peak_mib"] for s in scans for who in ("fairaudit", "floor")))
+    right.legend(fontsize=8, loc="lower right")
     left.legend(fontsize=8)
     first, last = scans[0], scans[-1]
     more = last["fairaudit"]["median"] - last["floor"]["median"]

@@ -217,8 +217,8 @@ def readme(found: Mapping[str, Found]) -> str:
     if "gate" in found:
         took = found["gate"]["runs"]["gate"]["median"]
         lines.append(
-            f"- `fairaudit gate` on {found['gate']['rows']:,} rows, three rules over two attributes and their crossing, "
-            f"the whole process: {seconds(took)}."
+            f"- `fairaudit gate` on {found['gate']['rows']:,} rows, three rules, two attributes and their crossing: "
+            f"{seconds(took)} (whole process)."
         )
     return "\n".join(lines)
 
