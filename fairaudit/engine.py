@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, Protocol
 
 import duckdb
 import numpy as np
 
 from fairaudit.columns import Inputs
-from fairaudit.dialect import DUCKDB, Dialect
+from fairaudit.dialect import DUCKDB, Dialect, literal
 from fairaudit.errors import FairauditError
 
 Array = np.ndarray[Any, Any]
@@ -76,6 +79,9 @@ def duck(inputs: Inputs | None = None) -> Iterator[Duck]:
     """A DuckDB of its own: order of rows is nobody's business, and what does not fit in memory goes to disk."""
     with duckdb.connect() as con:
         con.execute("SET preserve_insertion_order = false")
+        # DuckDB's own place would be the folder the user stands in
+        spill = Path(gettempdir(), f"fairaudit-spill-{os.getpid()}")
+        con.execute(f"SET temp_directory = {literal(str(spill))}")
         for name in ("memory_limit", "threads"):
             value = getattr(inputs, name, None)
             if value is not None:

@@ -70,7 +70,7 @@ def _one_schema(
 
 
 def _described(columns: Mapping[str, str], first: Mapping[str, str]) -> str:
-    odd = [f"{c} is {t} there and {first[c]} here" for c, t in columns.items() if first.get(c, t) != t]
+    odd = [f"{c} is {t}, not {first[c]}" for c, t in columns.items() if first.get(c, t) != t]
     odd += [f"no {c}" for c in first if c not in columns] + [f"also {c}" for c in columns if c not in first]
     return ", ".join(odd[:3]) or "another order"
 

@@ -57,7 +57,9 @@ class Source:
         """Raise the sentence about the first part that cannot be read by itself, where there is one."""
         for name, sql in self.parts.items():
             with self.engine.speaking(name):
-                self.engine.rows(f"SELECT count(COLUMNS(*)) FROM {sql}")
+                self.engine.rows(
+                    f"SELECT max(hash(COLUMNS(*))) FROM {sql}"
+                )  # a count would not read the values
 
 
 def _objection(marked: str) -> FairauditError:
