@@ -32,11 +32,11 @@ class Commands(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The commands whose file is there, in the order of COMMANDS."""
-        return [name for name in COMMANDS if find_spec(f"fairaudit_cli.{name}") is not None]
+        return present()
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of this name, its file imported now; None where there is none."""
-        if cmd_name not in self.commands and cmd_name in self.list_commands(ctx):
+        if cmd_name not in self.commands and cmd_name in present():
             alone = typer.Typer(add_completion=False)
             function = _function(cmd_name)
             alone.command(cmd_name)(function)
@@ -46,7 +46,12 @@ class Commands(TyperGroup):
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         """Each command with the first paragraph of its docstring."""
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary(name)) for name in self.list_commands(ctx)])
+            formatter.write_dl([(name, summary(name)) for name in present()])
+
+
+def present() -> list[str]:
+    """The names in COMMANDS that have a file."""
+    return [name for name in COMMANDS if find_spec(f"fairaudit_cli.{name}") is not None]
 
 
 def _function(name: str) -> Callable[..., Any]:
@@ -148,7 +153,7 @@ def _usage(error: Exception) -> str:
     context = getattr(error, "ctx", None)
     hint = ""
     if said.startswith("No such command"):
-        hint = did_you_mean(said.split("'")[1] if "'" in said else "", COMMANDS)
+        hint = did_you_mean(said.split("'")[1] if "'" in said else "", present())
         said = said.split(". Did you mean")[0]
     return f"{said}.{hint} See {context.command_path if context is not None else 'fairaudit'} --help."
 
