@@ -25,6 +25,8 @@ _TEXT = {".csv": ",", ".tsv": "\t", ".txt": ",", ".jsonl": "", ".ndjson": "", ".
 _PLAIN = ("BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR", "HUGEINT", "UBIGINT")
 _PARQUET = (".parquet", ".pq")
 _REMOTE = re.compile(r"(s3|s3a|gs|gcs|r2|https?|hf|az|abfss?)://")
+#: Lines of up to 8 MB; without a buffer of its own DuckDB takes buffers of 16 such lines.
+_LINES = "max_line_size=8000000, buffer_size=32000000"
 #: A reader of some files: (their columns, SQL).
 _Reader = Callable[[Sequence[str], Duck, str], tuple[dict[str, str], str]]
 
@@ -224,7 +226,7 @@ def _csv(paths: Sequence[str], engine: Duck, kind: str) -> tuple[dict[str, str],
     typed = "{" + ", ".join(f"{literal(c)}: 'VARCHAR'" for c in header) + "}"
     sql = (
         f"read_csv({_listed(paths)}, auto_detect=false, header=true, delim={literal(delimiter)}, quote='\"', "
-        f"escape='\"', columns={typed}, nullstr='', strict_mode=true, max_line_size=10000000{_hive(paths)})"
+        f"escape='\"', columns={typed}, nullstr='', strict_mode=true, {_LINES}{_hive(paths)})"
     )
     return columns | _parts_in(paths[0]), sql
 
