@@ -19,7 +19,9 @@ WHO = {"fairaudit": "fairaudit", "floor": "bare GROUP BY", "counts": "labels onl
 
 
 def _took(one: Found) -> str:
-    """Median, and the range."""
+    """Median, and the range where there is one."""
+    if one["min"] == one["max"]:
+        return seconds(one["median"])
     return f"{seconds(one['median'])} ({seconds(one['min'])} to {seconds(one['max'])})"
 
 
@@ -155,7 +157,7 @@ def engines(found: Found) -> str:
     rows = [
         (
             name,
-            one["held"].lower(),
+            one["held"][0].lower() + one["held"][1:],
             seconds(one["first"]),
             _took(one),
             _memory(one),

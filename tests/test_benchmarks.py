@@ -20,7 +20,8 @@ from sklearn.metrics import accuracy_score, f1_score, recall_score
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
 NAMES = ("measuring", "drawn_rows", "markdown_page", "performance", "performance_tables", "performance_targets",
-         "peers", "peers_labels", "peers_binary", "bench_peers", "bench_engines", "bench_wide", "replicates", "run")  # fmt: skip
+         "peers", "peers_labels", "peers_binary", "bench_peers", "bench_engines", "bench_wide", "replicates",
+         "run")  # fmt: skip
 pytestmark = pytest.mark.skipif(
     not FOLDER.is_dir(), reason="the benchmarks are not part of an installed package"
 )
