@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from fairaudit.catalogue import BY_ID, estimates
 from fairaudit.columns import Inputs
 from fairaudit.emit import EXACT
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.estimate import Estimate
-from fairaudit.labels import is_number
 from fairaudit.prepare import Naming, naming, views
 from fairaudit.searching import stands_out
 from fairaudit.tally import Tally
-from fairaudit.view import Settings, View
+from fairaudit.view import NO_INTERVALS, Settings, View
+from fairaudit.warning import warnings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,6 +76,7 @@ class Audit:
                 "min_events": s.min_events,
                 "min_n": s.min_n,
                 "interval": s.interval,
+                **({"metrics": list(s.metrics)} if s.metrics else {}),
             },
             "groups": [dict(g) for g in self.groups],
             "estimates": [e.to_dict() for e in self.estimates],
@@ -109,6 +112,7 @@ class Audit:
         try:
             kept = {k: content["settings"][k] for k in ("level", "min_events", "min_n")}
             kept["interval"] = content["settings"].get("interval", "wilson")  # 1.0 had no other
+            kept["metrics"] = tuple(content["settings"].get("metrics", ()))
             settings = Settings(seed=content["seed"], **kept)
             found = tuple(Estimate.from_dict(e) for e in content["estimates"])
             return Audit(
@@ -137,7 +141,38 @@ def document(
     run = {"version": __version__, "time": datetime.now(UTC).isoformat(timespec="seconds")}
     whole = {"schema": schema, "schema_version": version, "content": content, **more,
              "content_sha256": sha256_of(content), "run": run}  # fmt: skip
-    return json.dumps(whole, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+    return (_ENCODER.encode(whole) if indent is None else "".join(_lines(whole, indent))) + "\n"
+
+
+#: Without indent, so that the encoder written in C is used.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
+def _lines(value: Any, indent: int, depth: int = 0) -> Iterator[str]:
+    """JSON with a line for each record of a list, and for each key of what holds such lists or stands outside them."""
+    if not _opens(value, depth):
+        yield _ENCODER.encode(value)
+        return
+    space, records = "\n" + " " * indent * (depth + 1), not isinstance(value, Mapping)
+    yield "[" if records else "{"
+    if records and not any(
+        _opens(v, depth + 1) for v in value[0].values()
+    ):  # a hundred thousand estimates, say
+        yield space + f",{space}".join(map(_ENCODER.encode, value))
+    else:
+        comma = ""
+        for key, item in (("", v) for v in value) if records else value.items():
+            yield f"{comma}{space}" + ("" if records else f"{_ENCODER.encode(key)}: ")
+            yield from _lines(item, indent, depth + 1)
+            comma = ","
+    yield "\n" + " " * indent * depth + ("]" if records else "}")
+
+
+def _opens(value: Any, depth: int) -> bool:
+    """Whether a part of a document takes several lines."""
+    if isinstance(value, Mapping):
+        return depth < 2 and any(isinstance(v, Mapping) or _opens(v, 2) for v in value.values())
+    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], Mapping)
 
 
 def read_document(text: str, schema: str, version: str) -> dict[str, Any]:
@@ -162,18 +197,23 @@ def read_document(text: str, schema: str, version: str) -> dict[str, Any]:
 def audit_tally(tally: Tally, settings: Settings | None = None, names: Naming | None = None) -> Audit:
     """The audit of a tally: a pure function of its counts and the settings (and of the classes, where given)."""
     settings = settings or Settings()
-    _check(settings)
+    check_settings(settings)
     names = names or naming(tally)
-    every = views(tally, names, settings)
+    cells = max(len(cube.codes) for cube in tally.labels.values())
+    every = [replace(view, table_cells=cells) for view in views(tally, names, settings)]
     found = tuple(e for view in every for e in estimates(view))
     groups = tuple(g for view in every[2:] for g in _groups(view))
     return Audit(
         _data(tally, names), names.classes, names.positive, settings, groups, found, tuple(_flags(found)),
-        tuple(_warnings(tally, every, found, names.positive)), tuple(stands_out(every)),
+        tuple(warnings(tally, every, found)), tuple(stands_out(every)),
     )  # fmt: skip
 
 
-def _check(settings: Settings) -> None:
+INTERVALS = ("wilson", EXACT, NO_INTERVALS)
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise FairauditError for settings without a meaning."""
     if not 1e-9 < settings.level < 1 - 1e-9:
         raise FairauditError(f"--level must lie inside (0, 1), not {settings.level}; 0.95 is the default.")
     if settings.min_events < 5:
@@ -182,11 +222,18 @@ def _check(settings: Settings) -> None:
         )
     if settings.seed < 0:
         raise FairauditError(f"--seed must be 0 or more, not {settings.seed}.")
-    if settings.interval not in ("wilson", EXACT):
-        hint = did_you_mean(settings.interval, ("wilson", EXACT))
-        raise FairauditError(f"--interval is wilson or {EXACT}, not '{settings.interval}'.{hint}")
+    if settings.interval not in INTERVALS:
+        hint = did_you_mean(settings.interval, INTERVALS)
+        raise FairauditError(
+            f"--interval is wilson, {EXACT} or {NO_INTERVALS}, not '{settings.interval}'.{hint}"
+        )
     if settings.min_n < 1:
         raise FairauditError(f"--min-n must be at least 1, not {settings.min_n}.")
+    for metric in settings.metrics:
+        if metric not in BY_ID:
+            raise FairauditError(
+                f"there is no metric '{metric}'; fairaudit explain lists them.{did_you_mean(metric, BY_ID)}"
+            )
 
 
 def _data(tally: Tally, names: Naming) -> dict[str, Any]:
@@ -202,12 +249,18 @@ def _data(tally: Tally, names: Naming) -> dict[str, Any]:
 
 
 def _groups(view: View) -> list[dict[str, Any]]:
-    support = view.rows.support
+    """The groups with their rows, those that are listed one by one."""
+    kept = np.arange(len(view.groups)) if view.listed is None else np.flatnonzero(view.listed)
+    support = view.rows.support[kept].astype(np.int64)
     return [
-        {"attribute": view.by, "group": g, "n": int(n.sum()),
-         "by_class": {c: int(k) for c, k in zip(view.classes, n, strict=True)}}
-        for g, n in zip(view.groups, support, strict=True)
-    ]  # fmt: skip
+        {
+            "attribute": view.by,
+            "group": view.groups[g],
+            "n": n,
+            "by_class": dict(zip(view.classes, by, strict=True)),
+        }
+        for g, n, by in zip(kept.tolist(), support.sum(axis=1).tolist(), support.tolist(), strict=True)
+    ]
 
 
 def _flags(found: Sequence[Estimate]) -> list[dict[str, Any]]:
@@ -226,69 +279,18 @@ def _flags(found: Sequence[Estimate]) -> list[dict[str, Any]]:
     return sorted(flags, key=lambda f: f["by"] == "class")
 
 
-#: An attribute with more numbers than this was probably meant to be binned.
-MANY_NUMBERS = 20
-#: What the rows left out (other than by the split, which every output shows) have to say for themselves.
-_LEFT_OUT = {
-    "dropped": "without label or prediction were left out",
-    "unmatched": "have no partner in the joined file and were left out",
-    "zero_weight": "have weight 0 and were left out",
-}
-
-
-def _warnings(
-    tally: Tally, every: Sequence[View], found: Sequence[Estimate], positive: str | None
-) -> list[dict[str, str]]:
-    out = []
-    s = every[0].settings
-    for view in every[2:]:
-        if len(view.groups) > MANY_NUMBERS and sum(is_number(g) for g in view.groups) > MANY_NUMBERS:
-            message = f"{view.by} has {len(view.groups)} numeric values; --bins {view.by}=EDGE,… makes groups of them"
-            out.append({"code": "many_numbers", "message": message})
-        for group, n in zip(view.groups, view.rows.total(), strict=True):
-            if n < s.min_n:
-                out.append({"code": "small_group", "message": f"{view.by}={group} has {int(n)} rows"})
-    left: dict[tuple[str, str], list[str]] = {}
-    for e in found:
-        stratum = e.group if e.group is not None else e.class_
-        if (
-            stratum is not None
-            and e.by != "overall"
-            and e.status != "ok"
-            and e.metric not in ("eod", "precision")
-        ):
-            name = e.metric if e.class_ is None or e.group is None else f"{e.metric}[{e.class_}]"
-            left.setdefault((e.by, stratum), []).append(f"{name} {e.status}")
-    for (by, stratum), what in left.items():
-        shown = ", ".join(what[:4]) + (f" and {len(what) - 4} more" if len(what) > 4 else "")
-        message = f"{by}={stratum}: left out of minima, maxima and gaps: {shown}"
-        out.append({"code": "small_stratum", "message": message})
-    for why, text in _LEFT_OUT.items():
-        if n := tally.left_out.get(why, 0):
-            out.append({"code": why, "message": f"{n} rows {text}"})
-    if positive is None and len(every[0].classes) == 2:
-        both = " or ".join(every[0].classes)
-        message = f"no positive class is declared, so rates by group are left out; say --positive {both}"
-        out.append({"code": "no_positive", "message": message})
-    if "member" in every[0].labels.axes:
-        n = int(every[0].labels.where("member", "1").measures["count"].sum())
-        message = (
-            f"{n} rows are members (training rows); every number counts them, --split can leave them out"
-        )
-        out.append({"code": "members", "message": message})
-    return out
-
-
 def audit(
     data: Any = None, *, y_true: Any = None, y_pred: Any = None, y_score: Any = None, sensitive: Any = (),
     level: float = 0.95, min_events: int = 10, min_n: int = 30, seed: int = 0, interval: str = "wilson",
-    **inputs: Any,
+    metrics: Sequence[str] = (), **inputs: Any,
 ) -> Audit:  # fmt: skip
     """Audit predictions: who is served worse, by how much, and how sure we are.
 
     `data`: a path (or several), or a dataframe; then the other arguments name columns. Without `data` they are
-    arrays of one length (`sensitive`: one array, a dict of arrays, or a dataframe). `inputs`: any other field
-    of `Inputs` (`positive`, `threshold`, `weights`, `cluster`, `split`, `cross`, `bins`, `agreement` …).
+    arrays of one length (`sensitive`: one array, a dict of arrays, or a dataframe). `interval`: of single shares,
+    `wilson` or `clopper-pearson`; `none` computes values only, without intervals, draws and flags, and is fast.
+    `metrics`: only these of the catalogue (`fairaudit explain` lists them). `inputs`: any other field of `Inputs`
+    (`positive`, `threshold`, `weights`, `cluster`, `split`, `cross`, `bins`, `agreement` …).
     Raises FairauditError, one sentence, for input without a meaning.
 
     >>> a = audit(y_true=[1, 0] * 20, y_pred=[1, 0] * 20, sensitive={"sex": ["F", "M"] * 20})
@@ -297,8 +299,8 @@ def audit(
     """
     from fairaudit.table import tabulate  # with it comes duckdb, and who reads a saved audit needs neither
 
-    settings = Settings(level, min_events, min_n, seed, interval)
-    _check(settings)
+    settings = Settings(level, min_events, min_n, seed, interval, tuple(metrics))
+    check_settings(settings)
     given = {"y_true": y_true, "y_pred": y_pred, "y_score": y_score, **inputs}
     return audit_tally(tabulate(*resolved(data, sensitive, given)), settings)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from fairaudit import classwise, disparity, losses, membership, reliance, scores
 from fairaudit.estimate import Estimate
-from fairaudit.view import View
+from fairaudit.view import NO_INTERVALS, View
 
 _FAIRLORA = "Sukumaran et al. 2024, arXiv 2410.17358, section 5"
 _FAIRLEARN = "Bird et al. 2020, fairlearn.metrics"
@@ -153,7 +153,9 @@ BY_ID: dict[str, Metric] = {m.id: m for m in reversed(CATALOGUE)}
 
 
 def estimates(view: View) -> Iterator[Estimate]:
-    """Every estimate of the catalogue that applies to a view, in catalogue order."""
+    """Every estimate of the catalogue that applies to a view and is asked for, in catalogue order."""
+    asked, bare = view.settings.metrics, view.settings.interval == NO_INTERVALS
     for metric in CATALOGUE:
-        if view.kind in metric.where and metric.needs(view):
-            yield from metric.compute(view, metric.id)
+        if view.kind in metric.where and (not asked or metric.id in asked) and metric.needs(view):
+            for e in metric.compute(view, metric.id):
+                yield replace(e, interval=None) if bare and e.interval is not None else e

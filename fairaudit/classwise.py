@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
-from fairaudit import intervals, simultaneous
-from fairaudit.emit import Place, each, group_places, over, stratum_status, too_few
-from fairaudit.estimate import Estimate
+from fairaudit import simultaneous
+from fairaudit.emit import Place, each, listed_places, over, own_intervals, stratum_status, too_few
+from fairaudit.estimate import Estimate, undefined
 from fairaudit.intervals import Parts, Shares
 from fairaudit.rates import Family, family
 from fairaudit.resampling import Statistic, resampled
 from fairaudit.view import Array, Counts, View, clustered, divide
 
-#: Above this many cells the resamples would cost more than they add: influence functions take their place.
+#: Where the table of the audit has more cells, resamples cost more than they add: influence functions take their place.
 MAX_RESAMPLED_CELLS = 100_000
 
 
@@ -58,9 +57,9 @@ def _f1_correlations(view: View, value: Array, down: Array, size: Array) -> Arra
     if len(value) > 2000:
         return None
     _, y, p, mass = view.confusion("w2" if "w2" in view.labels.measures else "count")
-    shared = np.zeros((len(value), len(value)))
-    np.add.at(shared, (y, p), mass)
-    shared += shared.T
+    classes = len(value)
+    shared = np.bincount(y * classes + p, mass, classes**2).reshape(classes, classes)
+    shared = shared + shared.T
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = value / down
         se = np.sqrt(value * (1 - value) / size)
@@ -70,17 +69,22 @@ def _f1_correlations(view: View, value: Array, down: Array, size: Array) -> Arra
     return np.clip(corr, -1.0, 1.0)
 
 
-def _with_draws(view: View, found: Family) -> tuple[Shares, str]:
-    """The evaluable classes with max-T draws: multinomial resamples of the cells, or joint normals."""
-    shares = found.shares.take(found.evaluable)
-    plain = "w" not in view.labels.measures and view.without_bucket is None
-    if plain and len(view.labels.codes) <= MAX_RESAMPLED_CELLS:
-        draws = _resampled(view, found)
-        return replace(shares, draws=draws), "simultaneous-bootstrap"
+def _drawn(view: View) -> Shares:
+    """The evaluable classes with max-T draws: resamples of the cells, or normals with the influences' correlations."""
+    found = view.once(f1_family)
+    shares = found.judged()
+    if _is_resampled(view):
+        return replace(shares, draws=_resampled(view, found))
     if shares.corr is None:
-        return shares, "simultaneous-influence"
-    draws = simultaneous.gaussian_draws(shares.corr, view.settings.seed, shares.least_df())
-    return replace(shares, draws=draws), "simultaneous-influence"
+        return shares
+    return replace(
+        shares, draws=simultaneous.gaussian_draws(shares.corr, view.settings.seed, shares.least_df())
+    )
+
+
+def _is_resampled(view: View) -> bool:
+    plain = "w" not in view.labels.measures and view.without_bucket is None
+    return plain and max(view.table_cells, len(view.cells.codes)) <= MAX_RESAMPLED_CELLS
 
 
 def _resampled(view: View, found: Family) -> Array:
@@ -120,24 +124,23 @@ def f1_of_cells(y: Array, p: Array, keep: Array) -> Statistic:
 
 def f1(view: View, metric: str) -> Iterator[Estimate]:
     """F1 of each class over all rows."""
-    where: list[Place] = [{"class_": c} for c in view.classes]
     method = "score-f1" if view.without_bucket is None else "score-jackknife"
-    for e in each(
-        view, metric, f1_family(view), where, "class in neither labels nor predictions", share=False
-    ):
-        yield e if e.interval is None else replace(e, interval=replace(e.interval, method=method))
+    why = "class in neither labels nor predictions"
+    yield from each(view, metric, view.once(f1_family), _classes(view), why, share=False, method=method)
 
 
 def recall(view: View, metric: str) -> Iterator[Estimate]:
     """Recall of each class over all rows."""
-    where: list[Place] = [{"class_": c} for c in view.classes]
-    yield from each(view, metric, recall_family(view), where, "no rows of this class")
+    yield from each(view, metric, view.once(recall_family), _classes(view), "no rows of this class")
 
 
 def precision(view: View, metric: str) -> Iterator[Estimate]:
     """Precision of each class over all rows."""
-    where: list[Place] = [{"class_": c} for c in view.classes]
-    yield from each(view, metric, precision_family(view), where, "no rows predicted as this class")
+    yield from each(view, metric, precision_family(view), _classes(view), "no rows predicted as this class")
+
+
+def _classes(view: View) -> list[Place]:
+    return [{"class_": c} for c in view.classes]
 
 
 def recall_family(view: View) -> Family:
@@ -150,9 +153,14 @@ def precision_family(view: View) -> Family:
     return family(view, lambda c: (c.correct[..., 0, :], c.predicted[..., 0, :]))
 
 
-def macro_families(view: View) -> tuple[Family, Family]:
-    """`f1_macro` and `recall_macro` of each group: means over the classes present in that group's labels."""
-    return _macro_family(view, recall_only=False), _macro_family(view, recall_only=True)
+def f1_macro_family(view: View) -> Family:
+    """`f1_macro` of each group: the mean over the classes present in that group's labels."""
+    return _macro_family(view, recall_only=False)
+
+
+def recall_macro_family(view: View) -> Family:
+    """`recall_macro` of each group: the mean over the classes present in that group's labels."""
+    return _macro_family(view, recall_only=True)
 
 
 def _macro_family(view: View, recall_only: bool) -> Family:
@@ -209,55 +217,61 @@ def _macro_variance(view: View, value: Array, down: Array, present: Array, recal
 
 def macro(view: View, metric: str) -> Iterator[Estimate]:
     """`f1_macro` or `recall_macro` of each group (of all rows in the overall view), absent classes listed."""
-    found = macro_families(view)[0 if metric == "f1_macro" else 1]
-    bounds = simultaneous.single(found.shares, view.settings.level)
+    found = view.once(f1_macro_family if metric == "f1_macro" else recall_macro_family)
     method = "score-influence" if view.without_bucket is None else "score-jackknife"
-    for g, place in enumerate(group_places(view)):
-        rows = int(found.rows[g])
-        absent = [c for c, n in zip(view.classes, view.rows.support[g], strict=True) if n == 0]
+    every = own_intervals(view, found, method)
+    support, places = view.rows.support, listed_places(view)
+    numbers = (found.shares.value.tolist(), found.rows.tolist())
+    for g, (place, interval, value, rows) in enumerate(zip(places, every, *numbers, strict=True)):
+        if place is None:
+            continue
+        if value != value:
+            yield undefined(metric, view.by, "no rows", int(rows), **place)
+            continue
         status, reason = stratum_status(view, rows)
-        if absent and status == "ok":
-            reason = f"mean without classes that have no rows here: {', '.join(absent)}"
-        value = float(bounds.value[g])
-        interval = intervals.clipped(value, bounds.low[g], bounds.high[g], view.settings.level, method)
-        yield Estimate(metric, view.by, value, rows, interval=interval, status=status, reason=reason, **place)
-
-
-@lru_cache(maxsize=1)  # four metrics in a row ask for the same families of the same view
-def _panel_families(view: View) -> tuple[Shares, Shares, Family, Family, str]:
-    """F1 and recall over the strata of the view: classes, or groups by their macro means."""
-    if view.kind == "class":
-        f1s, recalls = f1_family(view), recall_family(view)
-        shares, method = (
-            _with_draws(view, f1s) if len(f1s.evaluable) else (f1s.shares.take(f1s.evaluable), "")
+        if status == "ok" and not support[g].all():
+            absent = ", ".join(view.classes[c] for c in np.flatnonzero(support[g] == 0))
+            reason = f"mean without classes that have no rows here: {absent}"
+        yield Estimate(
+            metric, view.by, value, int(rows), interval=interval, status=status, reason=reason, **place
         )
-        return shares, recalls.shares.take(recalls.evaluable), f1s, recalls, method
-    f1s, recalls = macro_families(view)
-    method = "simultaneous-influence" if view.without_bucket is None else "simultaneous-jackknife"
-    return f1s.shares.take(f1s.evaluable), recalls.shares.take(recalls.evaluable), f1s, recalls, method
 
 
 def panel(view: View, metric: str) -> Iterator[Estimate]:
     """`f1_min`, `f1_median`, `recall_min` or `f1_delta` (max − min) over evaluable classes or groups."""
-    f1s, recalls, f1_found, recall_found, method = _panel_families(view)
-    shares, found = (recalls, recall_found) if metric == "recall_min" else (f1s, f1_found)
-    strata, key = ("classes", "class") if view.kind == "class" else ("groups", "group")
-    names = view.classes if view.kind == "class" else view.groups
+    by_class, level = view.kind == "class", view.settings.level
+    strata, key = ("classes", "class") if by_class else ("groups", "group")
+    found = view.once(_PANEL[by_class, metric == "recall_min"])
     needed = 2 if metric == "f1_delta" else 1
     if len(found.evaluable) < needed:
         yield too_few(view, metric, len(found.evaluable), strata, needed)
         return
-    if metric == "recall_min":
-        method = "simultaneous-jeffreys" if view.kind == "class" else method
-    level, v = view.settings.level, shares.value
+    v, names = found.shares.value[found.evaluable], view.classes if by_class else view.groups
     lowest, highest = (names[int(found.evaluable[k])] for k in (int(v.argmin()), int(v.argmax())))
+    value, at, ends = {
+        "f1_delta": (np.ptp(v), {"lowest": lowest, "highest": highest}, simultaneous.gap),
+        "f1_median": (np.median(v), None, simultaneous.middle),
+    }.get(metric, (v.min(), {key: lowest}, simultaneous.smallest))
+
+    def bounds() -> tuple[float, float]:
+        return ends(view.once(_drawn) if by_class and metric != "recall_min" else found.judged(), level)
+
     n = found.rows[found.evaluable].sum()
-    if metric == "f1_delta":
-        at = {"lowest": lowest, "highest": highest}
-        yield over(view, metric, float(np.ptp(v)), simultaneous.gap(shares, level), method, n, at=at)
-    elif metric == "f1_median":
-        bounds = simultaneous.middle(simultaneous.family(shares, level))
-        yield over(view, metric, float(np.median(v)), bounds, method, n)
-    else:
-        bounds = simultaneous.smallest(shares, level)
-        yield over(view, metric, float(v.min()), bounds, method, n, at={key: lowest})
+    yield over(view, metric, float(value), bounds, _panel_method(view, metric), n, at=at)
+
+
+def _panel_method(view: View, metric: str) -> str:
+    if view.kind != "class":
+        return "simultaneous-influence" if view.without_bucket is None else "simultaneous-jackknife"
+    if metric == "recall_min":
+        return "simultaneous-jeffreys"
+    return "simultaneous-bootstrap" if _is_resampled(view) else "simultaneous-influence"
+
+
+#: (over classes, recall rather than F1) -> the family whose minimum, median and gap are taken.
+_PANEL = {
+    (True, False): f1_family,
+    (True, True): recall_family,
+    (False, False): f1_macro_family,
+    (False, True): recall_macro_family,
+}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import inf
+from typing import Any
 
 import numpy as np
 
 from fairaudit import intervals, simultaneous
-from fairaudit.emit import Place, each, group_places, over, stratum_status, too_few
+from fairaudit.emit import Place, cell_places, each, listed_places, over, stratum_status, too_few
 from fairaudit.estimate import Estimate, undefined
 from fairaudit.intervals import clipped
 from fairaudit.rates import RATES, Family, family, named, recalls
-from fairaudit.view import Array, Counts, View
+from fairaudit.view import NO_INTERVALS, Array, Counts, View
 
 #: What a rate without a denominator lacks, in words.
 LACKS = {
@@ -29,13 +30,14 @@ LACKS = {
 
 def rate(view: View, metric: str) -> Iterator[Estimate]:
     """A rate of each group (of all rows in the overall view), with Wilson's interval."""
-    yield from each(view, metric, named(view, metric), group_places(view), LACKS[metric])
+    yield from each(view, metric, named(view, metric), listed_places(view), LACKS[metric])
 
 
 def recall_by_cell(view: View, metric: str) -> Iterator[Estimate]:
     """`tpr` of each class in each group: P(Ŷ = c | Y = c, S = s)."""
-    where: list[Place] = [{"group": g, "class_": c} for g in view.groups for c in view.classes]
-    yield from each(view, metric, recalls(view), where, "no rows of this class in this group")
+    yield from each(
+        view, metric, view.once(recalls), cell_places(view), "no rows of this class in this group"
+    )
 
 
 def difference(view: View, metric: str, rates: tuple[str, ...]) -> Iterator[Estimate]:
@@ -49,8 +51,13 @@ def difference(view: View, metric: str, rates: tuple[str, ...]) -> Iterator[Esti
         return
     values = [f.shares.value[f.evaluable] for f in families]
     worst = int(np.argmax([np.ptp(v) for v in values]))
-    parts = [simultaneous.gap(f.shares.take(f.evaluable), view.settings.level, len(rates)) for f in families]
-    bounds = (max(p[0] for p in parts), max(p[1] for p in parts))
+
+    def bounds() -> tuple[float, float]:
+        parts = [
+            simultaneous.gap(f.shares.take(f.evaluable), view.settings.level, len(rates)) for f in families
+        ]
+        return max(p[0] for p in parts), max(p[1] for p in parts)
+
     value, n = float(np.ptp(values[worst])), sum(f.rows[f.evaluable].sum() for f in families)
     at = _extremes(view, families[worst], rates[worst] if len(rates) > 1 else None)
     yield over(view, metric, value, bounds, "simultaneous-newcombe", n, at=at)
@@ -68,11 +75,14 @@ def ratio(view: View, metric: str, rates: tuple[str, ...]) -> Iterator[Estimate]
         return
     quotients = [float(v.min() / v.max()) for v in values]
     worst = int(np.argmin(quotients))
-    parts = [
-        simultaneous.lowest_ratio(f.shares.take(f.evaluable), view.settings.level, len(rates))
-        for f in families
-    ]
-    bounds = (min(p[0] for p in parts), min(p[1] for p in parts))
+
+    def bounds() -> tuple[float, float]:
+        parts = [
+            simultaneous.lowest_ratio(f.shares.take(f.evaluable), view.settings.level, len(rates))
+            for f in families
+        ]
+        return min(p[0] for p in parts), min(p[1] for p in parts)
+
     n = sum(f.rows[f.evaluable].sum() for f in families)
     at = _extremes(view, families[worst], rates[worst] if len(rates) > 1 else None)
     yield over(view, metric, quotients[worst], bounds, "simultaneous-mover-ratio", n, at=at)
@@ -91,24 +101,19 @@ def _extremes(view: View, found: Family, name: str | None) -> dict[str, str]:
 
 def worst_cell(view: View, metric: str) -> Iterator[Estimate]:
     """The lowest accuracy over class × group cells: the worst-group accuracy of the Waterbirds literature."""
-    found = recalls(view)
+    found = view.once(recalls)
     if not len(found.evaluable):
         yield too_few(view, metric, 0, "cells", needed=1)
         return
     shares = found.shares.take(found.evaluable)
-    k = int(found.evaluable[int(shares.value.argmin())])
-    group, class_ = divmod(k, len(view.classes))
-    bounds = simultaneous.smallest(shares, view.settings.level)
+    group, class_ = divmod(int(found.evaluable[int(shares.value.argmin())]), len(view.classes))
     at = {"group": view.groups[group], "class": view.classes[class_]}
-    yield over(
-        view,
-        metric,
-        float(shares.value.min()),
-        bounds,
-        "simultaneous-jeffreys",
-        found.rows[found.evaluable].sum(),
-        at=at,
-    )
+    n = found.rows[found.evaluable].sum()
+
+    def bounds() -> tuple[float, float]:
+        return simultaneous.smallest(shares, view.settings.level)
+
+    yield over(view, metric, float(shares.value.min()), bounds, "simultaneous-jeffreys", n, at=at)
 
 
 def to_overall(view: View, metric: str, rate: str) -> Iterator[Estimate]:
@@ -123,22 +128,48 @@ def to_overall(view: View, metric: str, rate: str) -> Iterator[Estimate]:
         return np.concatenate([mine[0], rest[0]], axis=-1), np.concatenate([mine[1], rest[1]], axis=-1)
 
     found, size = family(view, pair), len(view.groups)
-    z = intervals.criticals((1 - view.settings.level) / 2, found.shares.df)
-    bounds = found.shares.bounded(z)
-    for g, group in enumerate(view.groups):
-        mine, rest = (int(found.rows[k]) for k in (g, g + size))
-        if min(mine, rest) == 0:
-            why = LACKS[rate] if mine == 0 else "no such rows in other groups"
-            yield undefined(metric, view.by, why, mine, group=group)
+    mine, rest = np.arange(size), np.arange(size, 2 * size)
+    with np.errstate(invalid="ignore"):
+        off = 1 - found.denominator[mine] / (found.denominator[mine] + found.denominator[rest])
+        value = off * (found.shares.value[mine] - found.shares.value[rest])
+
+    def bounds() -> tuple[Array, Array]:
+        z = intervals.criticals((1 - view.settings.level) / 2, found.shares.df)
+        each_, corr = found.shares.bounded(z), found.shares.corr
+        together = 0.0 if corr is None else corr[mine, rest]
+        low, high = intervals.difference(each_.take(mine), each_.take(rest), together)
+        return off * low, off * high
+
+    why = ("no such rows in other groups", LACKS[rate])
+    rows = (found.rows[mine], found.rows[rest])
+    yield from _compared(view, metric, value, rows, bounds, "newcombe-scaled", listed_places(view), why)
+
+
+def _compared(
+    view: View, metric: str, value: Array, rows: tuple[Array, Array], bounds: Callable[[], tuple[Array, Array]],
+    method: str, places: list[Place | None], why: tuple[str, str],
+) -> Iterator[Estimate]:  # fmt: skip
+    """One estimate for each stratum held against all the others.
+
+    `rows`: in the denominators of the stratum, and of the others. `why`: what is said where the others have none, and
+    where the stratum has none.
+    """
+    ends: list[Any] = [np.full(len(value), np.nan)] * 2
+    if view.settings.interval != NO_INTERVALS:
+        ends = list(bounds())
+    numbers = (a.tolist() for a in (value, *rows, *ends))
+    for place, number, mine, others, low, high in zip(places, *numbers, strict=True):
+        if place is None:
             continue
-        corr = 0.0 if found.shares.corr is None else float(found.shares.corr[g, g + size])
-        low, high = intervals.difference(bounds.take(np.array(g)), bounds.take(np.array(g + size)), corr)
-        share = found.denominator[g] / (found.denominator[g] + found.denominator[g + size])
-        value = float(1 - share) * float(found.shares.value[g] - found.shares.value[g + size])
-        ends = (float(1 - share) * float(low), float(1 - share) * float(high))
-        status, reason = stratum_status(view, min(mine, rest))
-        interval = clipped(value, *ends, view.settings.level, "newcombe-scaled")
-        yield Estimate(metric, view.by, value, mine, group, interval=interval, status=status, reason=reason)
+        if min(mine, others) == 0:
+            yield undefined(metric, view.by, why[mine == 0], int(mine), **place)
+            continue
+        known = low == low  # not NaN: intervals are asked for
+        interval = clipped(number, low, high, view.settings.level, method) if known else None
+        status, reason = stratum_status(view, min(mine, others))
+        yield Estimate(
+            metric, view.by, number, int(mine), interval=interval, status=status, reason=reason, **place
+        )
 
 
 class _Contrast:
@@ -177,24 +208,21 @@ class _Contrast:
 
 def eod(view: View, metric: str) -> Iterator[Estimate]:
     """|P(Ŷ = c | Y = c, S = s) − P(Ŷ = c | Y = c, S ≠ s)| of every class and group, each with its own interval."""
-    contrast = _Contrast(view, list(range(len(view.classes))))
-    filled = np.flatnonzero(np.isfinite(contrast.value))
-    low, high = contrast.bounds(filled, view.settings.level, 1) if len(filled) else (filled, filled)
-    position = {int(k): i for i, k in enumerate(filled)}
-    for k in range(contrast.size):
-        group, class_ = divmod(k, len(view.classes))
-        place: Place = {"group": view.groups[group], "class_": view.classes[class_]}
-        mine, rest = (int(r) for r in contrast.rows[:, k])
-        if k not in position:
-            side = "in this group" if mine == 0 else "outside this group"
-            yield undefined(metric, view.by, f"no rows of this class {side}", mine, **place)
-            continue
-        i = position[k]
-        value = abs(float(contrast.value[k]))
-        bounds = simultaneous.outer(low[i : i + 1], high[i : i + 1])
-        status, reason = stratum_status(view, min(mine, rest))
-        interval = clipped(value, *bounds, view.settings.level, "newcombe")
-        yield Estimate(metric, view.by, value, mine, interval=interval, status=status, reason=reason, **place)
+    contrast = view.once(_of_every_class)
+
+    def bounds() -> tuple[Array, Array]:
+        filled = np.flatnonzero(np.isfinite(contrast.value))
+        out = np.full((2, contrast.size), np.nan)
+        if len(filled):
+            low, high = contrast.bounds(filled, view.settings.level, 1)
+            out[0, filled] = np.maximum(0.0, np.maximum(low, -high))
+            out[1, filled] = np.maximum(np.abs(low), np.abs(high))
+        return out[0], out[1]
+
+    why = ("no rows of this class outside this group", "no rows of this class in this group")
+    rows = (contrast.rows[0], contrast.rows[1])
+    value = np.abs(contrast.value)
+    yield from _compared(view, metric, value, rows, bounds, "newcombe", cell_places(view), why)
 
 
 def eod_max(view: View, metric: str) -> Iterator[Estimate]:
@@ -204,15 +232,18 @@ def eod_max(view: View, metric: str) -> Iterator[Estimate]:
         yield _no_contrast(view, metric)
         return
     level, tests = view.settings.level, len(contrast.evaluable)
-    low, _ = simultaneous.outer(*contrast.bounds(contrast.evaluable, level, tests))
-    _, high = simultaneous.outer(
-        *contrast.bounds(contrast.evaluable, level, 1)
-    )  # only the largest one's must hold
+
+    def bounds() -> tuple[float, float]:
+        low, _ = simultaneous.outer(*contrast.bounds(contrast.evaluable, level, tests))
+        # only the largest one's must hold
+        _, high = simultaneous.outer(*contrast.bounds(contrast.evaluable, level, 1))
+        return low, high
+
     sizes = np.abs(contrast.value[contrast.evaluable])
     group, class_ = divmod(int(contrast.evaluable[int(sizes.argmax())]), len(classes))
     at = {"group": view.groups[group], "class": view.classes[classes[class_]]}
     n = int(view.rows.support[:, classes].sum())
-    yield over(view, metric, float(sizes.max()), (low, high), _method(contrast), n, at=at)
+    yield over(view, metric, float(sizes.max()), bounds, _method(contrast), n, at=at)
 
 
 def eod_macro(view: View, metric: str) -> Iterator[Estimate]:
@@ -221,22 +252,34 @@ def eod_macro(view: View, metric: str) -> Iterator[Estimate]:
     if not len(contrast.evaluable):
         yield _no_contrast(view, metric)
         return
-    low, high = contrast.bounds(contrast.evaluable, view.settings.level, len(contrast.evaluable))
     of_class = contrast.evaluable % len(classes)
-    used = sorted(set(of_class.tolist()))
-    sizes = np.abs(contrast.value[contrast.evaluable])
-    value = float(np.mean([sizes[of_class == c].max() for c in used]))
-    parts = [simultaneous.outer(low[of_class == c], high[of_class == c]) for c in used]
-    bounds = (float(np.mean([p[0] for p in parts])), float(np.mean([p[1] for p in parts])))
-    absent = [view.classes[classes[c]] for c in range(len(classes)) if c not in used]
+    order = np.argsort(of_class, kind="stable")
+    starts = np.flatnonzero(np.diff(of_class[order], prepend=-1))
+    used = of_class[order][starts]
+
+    def largest(numbers: Array) -> float:
+        return float(np.mean(np.maximum.reduceat(numbers[order], starts)))
+
+    def bounds() -> tuple[float, float]:
+        low, high = contrast.bounds(contrast.evaluable, view.settings.level, len(contrast.evaluable))
+        least = np.maximum(0.0, np.maximum(low, -high))
+        return largest(least), largest(np.maximum(np.abs(low), np.abs(high)))
+
+    value = largest(np.abs(contrast.value[contrast.evaluable]))
+    absent = [view.classes[classes[c]] for c in sorted(set(range(len(classes))) - set(used.tolist()))]
     reason = f"without classes {', '.join(absent)}: too few rows" if absent else None
     n = int(view.rows.support[:, classes].sum())
     yield over(view, metric, value, bounds, _method(contrast), n, reason=reason)
 
 
 def _contrast(view: View) -> tuple[_Contrast, list[int]]:
-    classes = [view.positive] if view.binary and view.positive is not None else list(range(len(view.classes)))
-    return _Contrast(view, classes), classes
+    if view.binary and view.positive is not None:
+        return _Contrast(view, [view.positive]), [view.positive]
+    return view.once(_of_every_class), list(range(len(view.classes)))
+
+
+def _of_every_class(view: View) -> _Contrast:
+    return _Contrast(view, list(range(len(view.classes))))
 
 
 def _method(contrast: _Contrast) -> str:

@@ -2,51 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from fairaudit import simultaneous
 from fairaudit.estimate import Estimate, undefined
-from fairaudit.intervals import clipped, exact, wilson
+from fairaudit.intervals import Interval, Share, clipped, exact, wilson
 from fairaudit.rates import Family
-from fairaudit.view import View
+from fairaudit.view import NO_INTERVALS, View
 
 Array = np.ndarray[Any, Any]
-#: Where a stratum's number stands: `group` and `class_`, as keywords of `Estimate`.
+#: Where a stratum's number stands: `group` and `class_`, as keywords of `Estimate`. None: it is not listed.
 Place = dict[str, Any]
 #: The interval of single shares that can be asked for instead of Wilson's.
 EXACT = "clopper-pearson"
 
 
 def each(
-    view: View, metric: str, family: Family, where: Sequence[Place], why: str, share: bool = True
-) -> Iterator[Estimate]:
+    view: View, metric: str, family: Family, where: Iterable[Place | None], why: str, share: bool = True,
+    method: str = "",
+) -> Iterator[Estimate]:  # fmt: skip
     """One estimate a stratum, each with its own interval.
 
-    `where[k]`: `group` and `class_` of stratum k. `why`: what a stratum without a denominator lacks. `share`: whether
-    it is a share of rows, so that Clopper and Pearson's interval can be asked for.
+    `where`: `group` and `class_` of each stratum. `why`: what a stratum without a denominator lacks. `share`: whether
+    it is a share of rows, so that Clopper and Pearson's interval can be asked for. `method`: the interval's name,
+    where it is not that of a share.
     """
-    level = view.settings.level
-    filled = np.flatnonzero(np.isfinite(family.shares.value))
     kind = view.settings.interval if share else "wilson"
-    method = kind if family.shares.corr is None else f"{kind}-jackknife"
-    bounds = simultaneous.single(family.shares.take(filled), level, exact if kind == EXACT else wilson)
-    position = {int(k): i for i, k in enumerate(filled)}
-    for k, place in enumerate(where):
-        rows = int(family.rows[k])
-        if k not in position:
-            yield undefined(metric, view.by, why, rows, **place)
+    if not method:
+        method = kind if family.shares.corr is None else f"{kind}-jackknife"
+    numbers = (family.shares.value, family.rows, family.numerator, family.denominator)
+    every = own_intervals(view, family, method, exact if kind == EXACT else wilson)
+    for place, interval, value, n, up, down in zip(where, every, *(a.tolist() for a in numbers), strict=True):
+        if place is None:
             continue
-        i = position[k]
-        value = float(bounds.value[i])
-        interval = clipped(value, bounds.low[i], bounds.high[i], level, method)
-        status, reason = stratum_status(view, rows)
+        if value != value:
+            yield undefined(metric, view.by, why, int(n), **place)
+            continue
+        status, reason = stratum_status(view, n)
         yield Estimate(
-            metric, view.by, value, rows, interval=interval, numerator=float(family.numerator[k]),
-            denominator=float(family.denominator[k]), status=status, reason=reason, **place,
+            metric, view.by, value, int(n), interval=interval, numerator=up, denominator=down, status=status,
+            reason=reason, **place,
         )  # fmt: skip
+
+
+def own_intervals(view: View, family: Family, method: str, share: Share = wilson) -> list[Interval | None]:
+    """Each estimate's own interval; None where there is no estimate, or no interval is asked for."""
+    out: list[Interval | None] = [None] * len(family.shares.value)
+    filled = np.flatnonzero(np.isfinite(family.shares.value))
+    level = view.settings.level
+    if view.settings.interval == NO_INTERVALS or not len(filled):
+        return out
+    bounds = simultaneous.single(family.shares.take(filled), level, share)
+    ends = (a.tolist() for a in (filled, bounds.value, bounds.low, bounds.high))
+    for k, value, low, high in zip(*ends, strict=True):
+        out[k] = clipped(value, low, high, level, method)
+    return out
 
 
 def stratum_status(view: View, rows: float) -> tuple[str, str | None]:
@@ -62,11 +75,30 @@ def group_places(view: View) -> list[Place]:
     return [{}] if view.kind != "attribute" else [{"group": g} for g in view.groups]
 
 
+def listed_places(view: View) -> list[Place | None]:
+    """`group_places`, with None for the groups that are too many and too small to be listed one by one."""
+    if view.listed is None:
+        return list(group_places(view))
+    return [{"group": g} if kept else None for g, kept in zip(view.groups, view.listed.tolist(), strict=True)]
+
+
+def cell_places(view: View) -> list[Place | None]:
+    """Where the number of each group and class stands, groups × classes; None where it is not listed."""
+    listed = view.listed_cells
+    places: list[Place | None] = [{"group": g, "class_": c} for g in view.groups for c in view.classes]
+    if listed is None:
+        return places
+    return [place if kept else None for place, kept in zip(places, listed.ravel().tolist(), strict=True)]
+
+
 def over(
-    view: View, metric: str, value: float, bounds: tuple[float, float], method: str, n: float, **more: Any
-) -> Estimate:
-    """A number over strata, with its simultaneous interval."""
-    interval = clipped(value, *bounds, view.settings.level, method)
+    view: View, metric: str, value: float, bounds: Callable[[], tuple[float, float]], method: str, n: float,
+    **more: Any,
+) -> Estimate:  # fmt: skip
+    """A number over strata, with its simultaneous interval: `bounds()`, where intervals are asked for."""
+    interval = None
+    if view.settings.interval != NO_INTERVALS:
+        interval = clipped(value, *bounds(), view.settings.level, method)
     return Estimate(metric, view.by, float(value), int(n), interval=interval, **more)
 
 

@@ -7,17 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit.emit import Place, group_places, over, stratum_status, too_few
+from fairaudit.emit import listed_places, over, stratum_status, too_few
 from fairaudit.estimate import Estimate, undefined
 from fairaudit.intervals import Interval, criticals
-from fairaudit.view import View, jackknife
+from fairaudit.view import NO_INTERVALS, View
 
 Array = np.ndarray[Any, Any]
-DRAWS = 4000
+#: A mean over many strata hardly varies from one draw to the next, so of many strata fewer are drawn.
+DRAWS, FEWEST_DRAWS, MOST_NUMBERS = 4000, 200, 8_000_000
 
 
 class _Strata:
-    """Mean loss L, variance of that mean and rows of each stratum, all (m,)."""
+    """Mean loss L, variance of that mean and rows of each stratum, all (m,).
+
+    `errors`: (buckets, m) of clustered rows, None otherwise: their products add up to the jackknife's covariance, which
+    is never formed, because there may be many strata.
+    """
 
     def __init__(self, view: View) -> None:
         axis = "y_true" if view.kind == "class" else "group"
@@ -33,39 +38,40 @@ class _Strata:
             spread = np.maximum(total2 / mass - self.mean**2, 0.0) * size / (size - 1)
             self.var = np.where(size > 1, spread / size, np.nan)
         self.df = np.maximum(np.nan_to_num(size) - 1, 1.0)
-        self.cov: Array | None = None
+        self.errors: Array | None = None
         if "bucket" in cube.axes:
             by = cube.dense("loss", ("bucket", axis)), cube.dense(view.mass_name, ("bucket", axis))
             with np.errstate(divide="ignore", invalid="ignore"):
                 replicates = (total - by[0]) / (mass - by[1])
             held = np.maximum((by[1] > 0).sum(axis=0), 1)
-            scale = np.sqrt((held - 1) / held)
-            self.cov = jackknife(np.where(np.isfinite(replicates), replicates, self.mean)) * np.outer(
-                scale, scale
-            )
-            self.var = np.where(held > 1, np.diag(self.cov), np.nan)
+            found = np.where(np.isfinite(replicates), replicates, self.mean)
+            buckets = len(found)
+            self.errors = (found - found.mean(axis=0)) * np.sqrt((buckets - 1) / buckets * (held - 1) / held)
+            self.var = np.where(held > 1, (self.errors**2).sum(axis=0), np.nan)
             self.df = np.maximum(held - 1.0, 1.0)
 
 
 def mean_loss(view: View, metric: str) -> Iterator[Estimate]:
     """The mean cross-entropy of each class, each group, or all rows, with Student's interval."""
-    strata = _Strata(view)
+    strata = view.once(_Strata)
     t = criticals((1 - view.settings.level) / 2, strata.df)
     assert isinstance(t, np.ndarray)
-    places: list[Place] = (
-        [{"class_": c} for c in view.classes] if view.kind == "class" else group_places(view)
-    )
-    for k, place in enumerate(places):
-        rows = int(strata.rows[k])
-        if not np.isfinite(strata.mean[k]):
-            yield undefined(metric, view.by, "no rows", rows, **place)
+    method = "student-t" if strata.errors is None else "t-jackknife"
+    half = t * np.sqrt(strata.var) if view.settings.interval != NO_INTERVALS else np.full(len(t), np.nan)
+    places = [{"class_": c} for c in view.classes] if view.kind == "class" else listed_places(view)
+    numbers = (a.tolist() for a in (strata.rows, strata.mean, half))
+    for place, n, value, reach in zip(places, *numbers, strict=True):
+        if place is None:
             continue
-        value, half = float(strata.mean[k]), float(t[k] * np.sqrt(np.nan_to_num(strata.var[k])))
-        method = "student-t" if strata.cov is None else "t-jackknife"
-        interval = None if np.isnan(strata.var[k]) else Interval(
-            max(0.0, min(value, value - half)), value + half, view.settings.level, method)  # fmt: skip
-        status, reason = stratum_status(view, rows)
-        yield Estimate(metric, view.by, value, rows, interval=interval, status=status, reason=reason, **place)
+        if not np.isfinite(value):
+            yield undefined(metric, view.by, "no rows", int(n), **place)
+            continue
+        interval = None if reach != reach else Interval(
+            max(0.0, min(value, value - reach)), value + reach, view.settings.level, method)  # fmt: skip
+        status, reason = stratum_status(view, n)
+        yield Estimate(
+            metric, view.by, value, int(n), interval=interval, status=status, reason=reason, **place
+        )
 
 
 def loss_variance(view: View, metric: str) -> Iterator[Estimate]:
@@ -75,27 +81,39 @@ def loss_variance(view: View, metric: str) -> Iterator[Estimate]:
     P the centring, ‖P L‖ is off by at most ‖P ε‖ (triangle inequality), so √V ± its simulated quantile holds
     whatever the truth, equality included.
     """
-    strata = _Strata(view)
+    strata = view.once(_Strata)
     keep = np.flatnonzero((strata.rows >= view.settings.min_events) & np.isfinite(strata.var))
     kind = "classes" if view.kind == "class" else "groups"
     if len(keep) < 2:
         yield too_few(view, metric, len(keep), kind)
         return
-    mean, size = strata.mean[keep], len(keep)
+    mean = strata.mean[keep]
     value = float(np.mean((mean - mean.mean()) ** 2))
-    cov = np.diag(strata.var[keep]) if strata.cov is None else strata.cov[np.ix_(keep, keep)]
-    corrected = value - float(np.mean(np.diag(cov)) - np.mean(cov))
-    rng = np.random.default_rng([view.settings.seed, 2])
-    if strata.cov is None:
-        noise = rng.standard_t(strata.df[keep], (DRAWS, size)) * np.sqrt(strata.var[keep])
-    else:
-        noise = rng.multivariate_normal(np.zeros(size), cov, DRAWS, method="eigh")
-        df = float(strata.df[keep].min())
-        noise /= np.sqrt(rng.chisquare(df, DRAWS) / df)[:, None]
-    off = np.sqrt(np.mean((noise - noise.mean(axis=1, keepdims=True)) ** 2, axis=1))
-    reach = float(np.quantile(off, view.settings.level))
-    root = float(np.sqrt(value))
-    bounds = (max(0.0, root - reach) ** 2, (root + reach) ** 2)
+    own = float(strata.var[keep].mean())
+    together = (
+        own / len(keep) if strata.errors is None else float((strata.errors[:, keep].mean(axis=1) ** 2).sum())
+    )
+
+    def bounds() -> tuple[float, float]:
+        reach, root = _centred_reach(view, strata, keep), float(np.sqrt(value))
+        return max(0.0, root - reach) ** 2, (root + reach) ** 2
+
     n = strata.rows[keep].sum()
-    reference = {"bias_corrected": corrected}
-    yield over(view, metric, value, bounds, "norm-ball", n, reference=reference)
+    yield over(
+        view, metric, value, bounds, "norm-ball", n, reference={"bias_corrected": value - (own - together)}
+    )
+
+
+def _centred_reach(view: View, strata: _Strata, keep: Array) -> float:
+    """The quantile of √(mean of the squared centred errors) of the means at `keep`."""
+    rng = np.random.default_rng([view.settings.seed, 2])
+    size = len(keep)
+    draws = max(FEWEST_DRAWS, min(DRAWS, MOST_NUMBERS // size))
+    if strata.errors is None:
+        noise = rng.standard_t(strata.df[keep], (draws, size)) * np.sqrt(strata.var[keep])
+    else:
+        noise = rng.standard_normal((draws, len(strata.errors))) @ strata.errors[:, keep]
+        df = float(strata.df[keep].min())
+        noise /= np.sqrt(rng.chisquare(df, draws) / df)[:, None]
+    off = np.sqrt(np.mean((noise - noise.mean(axis=1, keepdims=True)) ** 2, axis=1))
+    return float(np.quantile(off, view.settings.level))

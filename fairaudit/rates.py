@@ -75,6 +75,10 @@ class Family:
     rows: Array
     evaluable: Array
 
+    def judged(self) -> Shares:
+        """The evaluable estimates, together."""
+        return self.shares.take(self.evaluable)
+
 
 def family(view: View, pair: Callable[[Counts], Pair]) -> Family:
     """The family of a rate given as counts -> (numerator, denominator), strata flattened to (m,)."""

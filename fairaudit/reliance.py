@@ -13,14 +13,15 @@ from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.estimate import Estimate
 from fairaudit.rates import family
 from fairaudit.resampling import REPLICATES, resampled
-from fairaudit.view import Counts, View
+from fairaudit.view import NO_INTERVALS, Counts, View
 
 Array = np.ndarray[Any, Any]
 MAX_TABLE_ROWS = 10**8
 #: Sums over many cells hardly vary from one draw to the next, so wide tables are drawn less often.
 MOST_DRAWS = 5_000_000
 FEWEST_REPLICATES = 200
-RANDOM_TABLES, FEWEST_TABLES = 200, 20
+#: Random tables, and the cells of all of them together.
+RANDOM_TABLES, FEWEST_TABLES, MOST_TABLE_CELLS = 200, 20, 1_000_000
 
 
 def agreement_positions(agreement: Mapping[str, str], view: View) -> Array:
@@ -59,13 +60,16 @@ def sensitive_accuracy(view: View, metric: str) -> Iterator[Estimate]:
 
     found = family(view, pair)
     value = float(found.shares.value[0])
-    bounds = simultaneous.single(found.shares, view.settings.level)
+
+    def bounds() -> tuple[float, float]:
+        own = simultaneous.single(found.shares, view.settings.level)
+        return float(own.low[0]), float(own.high[0])
+
     perfect = view.counts.support[to[mapped], mapped].sum() / view.counts.total().sum()
     status, reason = stratum_status(view, found.rows[0])
     method = "wilson" if found.shares.corr is None else "wilson-jackknife"
-    interval = (float(bounds.low[0]), float(bounds.high[0]))
     yield over(
-        view, metric, value, interval, method, found.rows[0], numerator=float(found.numerator[0]),
+        view, metric, value, bounds, method, found.rows[0], numerator=float(found.numerator[0]),
         denominator=float(found.denominator[0]), status=status, reason=reason, reference={"perfect": float(perfect)},
     )  # fmt: skip
 
@@ -86,13 +90,17 @@ def sensitive_leakage(view: View, metric: str) -> Iterator[Estimate]:
     counts = view.counts
     value = float(_leakage(counts.predicted))
     n = int(view.rows.total().sum())
-    reach = _leakage_reach(view)
+
+    def bounds() -> tuple[float, float]:
+        reach = _leakage_reach(view)
+        return max(0.0, value - reach), min(1.0, value + reach)
+
+    drawn = view.settings.interval != NO_INTERVALS
     reference = {
         "perfect": float(_leakage(counts.support)),
         "largest_group": float(counts.total().max() / counts.total().sum()),
-        "independence": _independent(view),
+        **({"independence": _independent(view)} if drawn else {}),
     }
-    bounds = (max(0.0, value - reach), min(1.0, value + reach))
     yield over(view, metric, value, bounds, "norm-ball", n, reference=reference)
 
 
@@ -144,7 +152,7 @@ def _independent(view: View) -> float:
         return float(groups.max() / groups.sum())
     of_groups, of_columns = (_apportioned(m, size) for m in (groups, columns))
     rng = np.random.default_rng([view.settings.seed, 5])
-    tables = max(FEWEST_TABLES, min(RANDOM_TABLES, MOST_DRAWS // (len(groups) * len(columns))))
+    tables = max(FEWEST_TABLES, min(RANDOM_TABLES, MOST_TABLE_CELLS // (len(groups) * len(columns))))
     largest = [
         rng.multivariate_hypergeometric(of_groups, int(n), tables, method="marginals").max(axis=1).mean()
         for n in of_columns

@@ -14,7 +14,7 @@ from fairaudit import contrasts
 from fairaudit.catalogue import BY_ID
 from fairaudit.errors import FairauditError
 from fairaudit.strata import contrast
-from fairaudit.view import View
+from fairaudit.view import NO_INTERVALS, View
 
 Array = np.ndarray[Any, Any]
 #: The rates that are searched, where they have a `…_to_overall`.
@@ -59,7 +59,10 @@ def stands_out(views: Sequence[View]) -> list[dict[str, Any]]:
 
     Over every group with enough rows of every attribute of three groups or more, and every rate of `SEARCHED`: `p`,
     two-sided; `holm` and `fdr`: whether it is marked at the level of the audit. Those marked by neither are left out.
+    Nothing where no intervals are asked for: these are tests.
     """
+    if views[0].settings.interval == NO_INTERVALS:
+        return []
     found = [record for view in views if view.kind == "attribute" for record in _of_view(view)]
     if not found:
         return []
@@ -75,7 +78,10 @@ def _of_view(view: View) -> list[dict[str, Any]]:
     if len(view.groups) < FEWEST_GROUPS:
         return []
     out = []
+    asked = view.settings.metrics
     for metric in SEARCHED:
+        if asked and not {metric, f"{metric}_to_overall"} & set(asked):
+            continue
         if not BY_ID[f"{metric}_to_overall"].needs(view):
             continue
         try:

@@ -67,8 +67,9 @@ def smallest(shares: Shares, level: float) -> tuple[float, float]:
     return float(own.low.min()), float(family(shares, level).high.min())
 
 
-def middle(bounded: Bounded) -> tuple[float, float]:
+def middle(shares: Shares, level: float) -> tuple[float, float]:
     """The interval of the median: [median l, median u], from simultaneous bounds."""
+    bounded = family(shares, level)
     return float(np.median(bounded.low)), float(np.median(bounded.high))
 
 

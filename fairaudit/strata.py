@@ -10,7 +10,13 @@ from typing import Any
 import numpy as np
 
 from fairaudit.catalogue import BY_ID, CATALOGUE
-from fairaudit.classwise import f1_family, macro_families, precision_family, recall_family
+from fairaudit.classwise import (
+    f1_family,
+    f1_macro_family,
+    precision_family,
+    recall_family,
+    recall_macro_family,
+)
 from fairaudit.disparity import LACKS
 from fairaudit.errors import FairauditError
 from fairaudit.estimate import Estimate
@@ -126,7 +132,7 @@ def of_metric(view: View, metric: str, class_: str | None = None) -> Members:
     if view.kind == "class" and metric in ("f1", "recall", "precision"):
         return _only(_by_class(view, metric), class_)
     if metric in ("f1_macro", "recall_macro") and view.kind != "class":
-        found = macro_families(view)[0 if metric == "f1_macro" else 1]
+        found = f1_macro_family(view) if metric == "f1_macro" else recall_macro_family(view)
         return _of_family(view, found, _places(view), "no rows")
     return _only(_of_estimates(view, metric), class_)
 
@@ -161,7 +167,8 @@ def _of_family(
     view: View, found: Family, places: Sequence[tuple[str | None, str | None]], lack: str
 ) -> Members:
     total = view.rows.total()
-    own = np.array([total[view.groups.index(g)] if g is not None else total.sum() for g, _ in places])
+    at = {g: k for k, g in enumerate(view.groups)}
+    own = np.array([total[at[g]] if g is not None else total.sum() for g, _ in places])
     evaluable = np.zeros(len(places), bool)
     evaluable[found.evaluable] = True
     reasons = tuple(why_not(view.settings.min_events, int(n), lack) for n in found.rows)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,15 +13,21 @@ from fairaudit.cube import Cube
 from fairaudit.intervals import Parts, Shares
 
 Array = np.ndarray[Any, Any]
+T = TypeVar("T")
 ALL_ROWS = "(all)"
 MAX_CORRELATED = 2000
+#: `Settings.interval` where values are asked for and nothing else.
+NO_INTERVALS = "none"
+#: Where a view has more groups than this, or more groups × classes, those below `min_events` are not listed one by one.
+MOST_LISTED_GROUPS, MOST_LISTED_CELLS = 20_000, 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How numbers are judged. `min_events`: rows a denominator needs to enter a min, max or gap; `min_n`: rows
     under which a group is called small; `level`: of every interval; `seed`: of every draw; `interval`: of single
-    shares, `wilson` or `clopper-pearson` (never covers less than it says; wider).
+    shares, `wilson` or `clopper-pearson` (never covers less than it says; wider), or `none` for values without any
+    interval. `metrics`: compute only these of the catalogue; all where there is none.
     """
 
     level: float = 0.95
@@ -29,6 +35,7 @@ class Settings:
     min_n: int = 30
     seed: int = 0
     interval: str = "wilson"
+    metrics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,7 +75,7 @@ class View:
     `kind`: `overall`, `class` or `attribute`; `by`: the same, or the attribute's name. `groups`: its groups (one,
     `(all)`, without attribute). `labels`: cube (group, y_true, y_pred[, member][, bucket]) with one class axis order
     for both. `scores`: cube (group, y_true or correct, score_bin, conf_bin[, bucket]) or None. `positive`:
-    position in `classes`.
+    position in `classes`. `table_cells`: the non-empty cells of the widest table of the audit.
     """
 
     kind: str
@@ -80,6 +87,15 @@ class View:
     scores: Cube | None
     settings: Settings
     agreement: Mapping[str, str] = field(default_factory=dict)
+    table_cells: int = 0
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
+
+    def once(self, compute: Callable[[View], T]) -> T:
+        """compute(view), kept for as long as the view lives: several metrics ask for the same families."""
+        if compute not in self.memo:
+            self.memo[compute] = compute(self)
+        found: T = self.memo[compute]
+        return found
 
     @property
     def binary(self) -> bool:
@@ -99,7 +115,7 @@ class View:
     @cached_property
     def rows(self) -> Counts:
         """Row counts, whatever the weights."""
-        return self._counts(self.labels.real("count"))
+        return self._counts(self.labels.real("count")) if self.mass_name != "count" else self.counts
 
     @cached_property
     def squares(self) -> Counts:
@@ -142,10 +158,30 @@ class View:
         assert labels is not None
         return replace(self, groups=labels.labels[0], labels=labels, scores=scores)
 
+    @cached_property
+    def listed(self) -> Array | None:
+        """(groups,): which groups are listed one by one; None for all."""
+        if len(self.groups) <= MOST_LISTED_GROUPS:
+            return None
+        return np.asarray(self.rows.total() >= self.settings.min_events)
+
+    @cached_property
+    def listed_cells(self) -> Array | None:
+        """(groups, classes): which of their cells are listed one by one; None for all."""
+        if len(self.groups) * len(self.classes) <= MOST_LISTED_CELLS:
+            return None
+        return np.asarray(self.rows.support >= self.settings.min_events)
+
+    @cached_property
+    def cells(self) -> Cube:
+        """The cube (group, y_true, y_pred), whatever other axes the labels have."""
+        axes = ("group", "y_true", "y_pred")
+        return self.labels if self.labels.axes == axes else self.labels.keep(axes)
+
     def confusion(self, measure: str) -> tuple[Array, Array, Array, Array]:
         """The non-empty (group, y_true, y_pred) cells and a measure on them, four (cells,) arrays."""
-        cube = self.labels.keep(("group", "y_true", "y_pred"))
-        return cube.codes[:, 0], cube.codes[:, 1], cube.codes[:, 2], cube.real(measure)
+        codes = self.cells.codes
+        return codes[:, 0], codes[:, 1], codes[:, 2], self.cells.real(measure)
 
 
 def _grid(first: Array, second: Array, mass: Array, shape: Sequence[int]) -> Array:

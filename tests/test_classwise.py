@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,8 +27,7 @@ def view_of(classes: int, rows: int, seed: int = 0) -> View:
 
 def ends(view: View) -> dict[str, tuple[float, float, str]]:
     """The panel's intervals with their methods."""
-    classwise._panel_families.cache_clear()
-    found = {}
+    found, view = {}, replace(view)  # a view remembers its draws
     for metric in ("f1_min", "f1_median", "f1_delta"):
         (e,) = classwise.panel(view, metric)
         assert e.interval is not None
@@ -50,17 +51,23 @@ def test_influence_and_bootstrap_agree_on_the_same_rows(
 
 def test_draws_of_both_kinds_have_the_same_largest_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     view = view_of(20, 8_000)
-    found = classwise.f1_family(view)
     critical = []
     for most in (100_000, 0):
         monkeypatch.setattr(classwise, "MAX_RESAMPLED_CELLS", most)
-        shares, _ = classwise._with_draws(view, found)
+        shares = classwise._drawn(replace(view))
         assert shares.draws is not None
         assert shares.draws.std(axis=0) == pytest.approx(np.ones(20), abs=0.1)
         critical.append(float(np.quantile(np.abs(shares.draws).max(axis=1), 0.95)))
         assert (family(shares, 0.95).high > shares.value).all()
     assert critical[0] == pytest.approx(critical[1], abs=0.15)
     assert 2.5 < critical[1] < 3.1  # between one estimate's 1.96 and Bonferroni's 3.02, and sampling
+
+
+def test_cells_of_the_widest_table_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classwise, "MAX_RESAMPLED_CELLS", 100)
+    view = view_of(6, 2_000)
+    assert ends(view)["f1_min"][2] == "simultaneous-bootstrap"
+    assert ends(replace(view, table_cells=101))["f1_min"][2] == "simultaneous-influence"
 
 
 def test_more_cells_than_can_be_resampled_are_judged_by_influence() -> None:

@@ -121,5 +121,5 @@ def test_clopper_pearson_is_scipys_and_is_used_on_request() -> None:
     assert (asked.low, asked.high, asked.method) == (
         pytest.approx(expected.low), pytest.approx(expected.high), "clopper-pearson",
     )  # fmt: skip
-    with pytest.raises(fairaudit.FairauditError, match=r"--interval is wilson or clopper-pearson"):
+    with pytest.raises(fairaudit.FairauditError, match=r"--interval is wilson, clopper-pearson or none"):
         fairaudit.audit(**arrays, interval="clopper")

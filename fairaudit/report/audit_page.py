@@ -6,11 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from fairaudit.auditing import Audit
+from fairaudit.catalogue import BY_ID
 from fairaudit.estimate import Estimate
 from fairaudit.report import audit_tables
 from fairaudit.report.blocks import Block, Command, Facts, Heading, Items, Limits, Sentence
 from fairaudit.report.flags import Flag, Key, flags, index, told, unseen
 from fairaudit.report.words import bounds, count, listed, number, several, signed
+from fairaudit.view import NO_INTERVALS
+
+#: More small groups than this are said in one sentence.
+MANY_SMALL = 20
 
 
 def page(
@@ -54,7 +59,7 @@ def _head(a: Audit, attributes: Sequence[str]) -> Iterable[tuple[str, str]]:
     data = a.data
     yield "rows", _rows(data)
     sizes = {e.class_: e.n for e in a.estimates if e.metric == "recall" and e.by == "class"}
-    classes = listed([f"{c} ({count(sizes.get(c, 0))})" for c in a.classes], 8)
+    classes = listed([f"{c} ({count(sizes[c])})" if c in sizes else c for c in a.classes], 8)
     yield (
         "classes",
         f"{classes}; " + ("none is positive" if a.positive is None else f"positive: {a.positive}"),
@@ -75,13 +80,11 @@ def _head(a: Audit, attributes: Sequence[str]) -> Iterable[tuple[str, str]]:
     if data["clustered"]:
         yield "clusters", f"column {columns['cluster']}: intervals allow for rows that belong together"
     s = a.settings
-    yield (
-        "numbers",
-        (
-            f"rates and gaps in percent, [{100 * s.level:g} % interval]; those of minima and gaps hold for "
-            f"all groups at once; * = fewer than {s.min_events} rows, left out of minima, maxima and gaps"
-        ),
-    )
+    intervals = f"[{100 * s.level:g} % interval]; those of minima and gaps hold for all groups at once"
+    if s.interval == NO_INTERVALS:
+        intervals = "without intervals (--interval none)"
+    small = f"* = fewer than {s.min_events} rows, left out of minima, maxima and gaps"
+    yield "numbers", f"rates and gaps in percent, {intervals}; {small}"
 
 
 def _rows(data: Mapping[str, object]) -> str:
@@ -139,13 +142,19 @@ def _one_class(a: Audit, known: Mapping[Key, Estimate]) -> list[str]:
 
 
 def _merged(warnings: Iterable[Mapping[str, str]]) -> list[str]:
-    """Warnings that say the same of several groups become one."""
-    groups: dict[str, list[str]] = {}
+    """Warnings that say the same of several groups become one; what is said of many groups stands last."""
+    groups: dict[tuple[bool, str], list[str]] = {}
+    small = [w["message"] for w in warnings if w["code"] == "small_group"]
     for w in warnings:
-        who, colon, what = w["message"].partition(": ")
-        same = w["code"] == "small_stratum" and colon
-        groups.setdefault(what if same else w["message"], []).append(who)
-    return [what if what.startswith(who[0]) else f"{listed(who, 12)}: {what}" for what, who in groups.items()]
+        who, _, what = w["message"].partition(": ")
+        if w["code"] == "small_stratum":
+            groups.setdefault((len(small) > MANY_SMALL, what), []).append(who)
+        elif w["code"] != "small_group" or len(small) <= MANY_SMALL:
+            groups.setdefault((False, w["message"]), []).append("")
+    if len(small) > MANY_SMALL:
+        groups[False, f"{count(len(small))} small groups: {listed(small, 3)}"] = [""]
+    ordered = sorted(groups.items(), key=lambda item: item[0][0])
+    return [f"{listed(who, 12)}: {what}" if who[0] else what for (_, what), who in ordered]
 
 
 def _worst(known: Mapping[Key, Estimate], attributes: Sequence[str]) -> list[Block]:
@@ -164,12 +173,15 @@ def _worst(known: Mapping[Key, Estimate], attributes: Sequence[str]) -> list[Blo
         Heading("The worst"),
         Sentence(
             f"Rows of class {at.get('class')} in {e.by}={at.get('group')}: {number(e.metric, e.value or 0.0)} % "
-            f"right {bounds(e.metric, e.interval)}. All rows: {number('accuracy', whole.value)} % right.", "strong",
+            f"{f'right {bounds(e.metric, e.interval)}'.rstrip()}. All rows: {number('accuracy', whole.value)} % right.",
+            "strong",
         ),
     ]  # fmt: skip
 
 
 def _flags(a: Audit, limits: Limits, saved: str | None) -> list[Block]:
+    if (why := _not_looked_for(a)) is not None:
+        return [Heading("Flags: not looked for"), Sentence(why, "strong")]
     found = flags(a)
     over_groups = [f for f in found if f.by != "class"]
     level = f"simultaneous {100 * a.settings.level:g} % intervals"
@@ -186,6 +198,15 @@ def _flags(a: Audit, limits: Limits, saved: str | None) -> list[Block]:
     said += [*not_seen, *_stand_out(a, limits)]
     parts = [*said, *told_flags] if limits.worst_last else [*told_flags, *said]
     return [Heading(f"Flags: {title}"), *parts, *(_next(saved) if over_groups else [])]
+
+
+def _not_looked_for(a: Audit) -> str | None:
+    """Why an audit has no flags, where it was told to compute less."""
+    if a.settings.interval == NO_INTERVALS:
+        return "Without intervals nothing can be told from chance; leave out --interval none to see what stands out."
+    if a.settings.metrics and not any(BY_ID[m].gap for m in a.settings.metrics):
+        return "No gap is among the metrics that were asked for."
+    return None
 
 
 def _told_flags(found: Sequence[Flag], limits: Limits) -> list[Block]:

@@ -53,7 +53,7 @@ def all_rows(known: Mapping[Key, Estimate]) -> list[Block]:
             )
             rows.append(cells)
     columns = (Column("metric"), Column("value", True), Column("n", True), Column("meaning"))
-    return [Heading("All rows"), Table(columns, tuple(rows))]
+    return [Heading("All rows"), Table(columns, tuple(rows))] if rows else []
 
 
 def by_class(a: Audit, known: Mapping[Key, Estimate], limits: Limits) -> list[Block]:
@@ -62,19 +62,19 @@ def by_class(a: Audit, known: Mapping[Key, Estimate], limits: Limits) -> list[Bl
     def of(metric: str, class_: str) -> Estimate | None:
         return known.get((metric, "class", None, class_))
 
-    chosen, left = _worst_of([(of("f1", c), c) for c in a.classes], limits.groups)
+    metrics = [m for m in ("recall", "precision", "f1") if any(of(m, c) for c in a.classes)]
+    if not metrics:  # others were asked for
+        return []
+    judged = metrics[-1]
+    chosen, left = _worst_of([(of(judged, c), c) for c in a.classes], limits.groups)
+    sized = [Column("rows", True)] if metrics[0] == "recall" else []
     rows = []
     for class_ in chosen:
         recall = of("recall", class_)
-        cells = [Cell(class_), Cell(count(recall.n if recall else 0))]
-        cells += [_rate(of(m, class_)) for m in ("recall", "precision", "f1")]
-        rows.append(tuple(cells))
-    columns = (
-        Column("class"),
-        Column("rows", True),
-        *(Column(m, True) for m in ("recall", "precision", "f1")),
-    )
-    note = _left_out(left, "class", "classes", "higher F1")
+        cells = [Cell(class_), *(Cell(count(recall.n if recall else 0)) for _ in sized)]
+        rows.append((*cells, *(_rate(of(m, class_)) for m in metrics)))
+    columns = (Column("class"), *sized, *(Column(m, True) for m in metrics))
+    note = _left_out(left, "class", "classes", f"higher {'F1' if judged == 'f1' else judged}")
     empty = [c for c in chosen if (e := of("precision", c)) is not None and e.value is None]
     why = [Items((f"precision undefined for {listed(empty, 8)}: no rows predicted as this class",), "dim")]
     return [Heading("By class"), Table(columns, limits.turned(rows), left_out=note), *(why if empty else [])]
@@ -186,6 +186,8 @@ def panel(known: Mapping[Key, Estimate], attributes: Sequence[str], limits: Limi
         e for metric in _PANEL for by in ("class", *attributes)
         if (e := known.get((metric, by, None, None))) is not None
     ]  # fmt: skip
+    if not found:
+        return []
     rows = [
         (Cell(e.metric), Cell(stands_by(e.by)), _panel_value(e), Cell(_companions(e), "dim"))
         for e in found[: 2 * limits.gaps]

@@ -125,10 +125,12 @@ def unseen(a: Audit) -> list[str]:
     chance, is a plan (`power.visible`).
     """
     rate = "tpr" if any(e.metric == "tpr" and e.class_ is None for e in a.estimates) else "accuracy"
-    plan = visible(a, rate) if a.groups else []
+    rated = any(e.metric == rate and e.group is not None for e in a.estimates)  # it was asked for
+    plan = visible(a, rate) if rated else []
+    over_groups = [e for e in a.estimates if e.group is None and BY_ID[e.metric].gap]
     out = []
     for by in dict.fromkeys(g["attribute"] for g in a.groups):
-        gaps = [e for e in a.estimates if e.by == by and e.group is None and BY_ID[e.metric].gap]
+        gaps = [e for e in over_groups if e.by == by]
         seen = [e for e in gaps if e.interval is not None]
         if not seen:
             reason = next((e.reason for e in gaps if e.reason), "no gap is defined")
@@ -138,7 +140,7 @@ def unseen(a: Audit) -> list[str]:
                 f"{number(e.metric, e.interval.high)} in {e.metric}" for e in seen if e.interval is not None
             ]
             said = f"{by}: these rows do not rule out gaps up to this many points: {', '.join(parts)}."
-            out.append(f"{said} {_reach(plan, by, rate)}".rstrip())
+            out.append(f"{said} {_reach(plan, by, rate) if rated else ''}".rstrip())
     return out
 
 
