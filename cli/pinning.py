@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
-from os.path import commonprefix
 from typing import Any
 
 from fairaudit.columns import PREFIXES
@@ -56,5 +55,5 @@ def _prefix(columns: Sequence[str]) -> str:
 
     Those of a tally may have been named when it was counted; it takes whatever they have in common.
     """
-    found = (p for p in PREFIXES if all(c.startswith(p) for c in columns))
-    return next(found, commonprefix(list(columns)))
+    begins = (columns[0][:size] for size in range(len(columns[0]), -1, -1))
+    return next(p for p in (*PREFIXES, *begins) if all(c.startswith(p) for c in columns))

@@ -13,7 +13,8 @@ equations' rows once the cells that must be 0 are left out: some solution is pos
 average), and from it one can move both ways along any direction the equations allow.
 
 **What must not be known.** For each kind, a sum from 1 to `below` − 1: of one group, or of all the hidden groups
-along one line (the hidden sexes within one race, the hidden races within everybody).
+along one line (the hidden sexes within one race, the hidden races within everybody). A hidden group whose count can be
+worked out does not count as hidden there.
 
 **What is hidden.** Groups with a small count, and then as few others as one pass can do: from the largest group
 down, each is shown unless that, beside what is shown already, makes something known. (A shown equation never makes
@@ -39,7 +40,7 @@ Rows = Mapping[Names, Mapping[Names, Floats]]
 
 #: More formal cells than this are not solved: every group of every set that is tied to a hidden one is hidden.
 MOST_CELLS = 2_000
-#: Spans are decided by whole numbers modulo this prime: see `_spans_one`.
+#: Spans are decided by whole numbers modulo this prime: see `_spanned`.
 _PRIME = 2**31 - 1
 
 
@@ -193,27 +194,50 @@ def _reveals(table: _Table, shown: Bools) -> bool:
     """Whether some small count is known from the shown groups and the total."""
     seen = np.vstack([np.ones((1, table.cells.shape[1]), dtype=bool), table.cells[shown]])
     values = np.vstack([table.total, table.counts[shown]])
-    secrets = _secrets(table, ~shown)
-    if secrets and _spans_one(seen, np.vstack(list(secrets.values()))):  # no cell need be empty for that
+    every = range(table.counts.shape[1])
+    if _known(
+        table, ~shown, seen, np.ones(seen.shape[1], dtype=bool), every
+    ):  # no cell need be empty for that
         return True
-    for kind, secret in secrets.items():
+    for kind in every:
+        if not (table.small(table.counts[~shown, kind])).any():
+            continue
         known = None if table.known is None else table.known[:, kind]
         alive = _may_hold_rows(seen, values[:, kind], known)
-        if not alive.all() and _spans_one(seen[:, alive], secret[:, alive]):
+        if not alive.all() and _known(table, ~shown, seen, alive, [kind]):
             return True
     return False
 
 
-def _secrets(table: _Table, hide: Bools) -> dict[int, Bools]:
-    """By kind, the rows [secrets, cells] of the small sums that must not be known."""
-    found: dict[int, list[Bools]] = {}
+def _known(table: _Table, hide: Bools, seen: Bools, alive: Bools, kinds: Iterable[int]) -> bool:
+    """Whether some small sum of these kinds is known where only the cells `alive` may hold rows.
+
+    A hidden group that is known all the same is as good as shown: what lies beside it on a line is known, too.
+    """
+    places = np.flatnonzero(hide)
+    told = places[_spanned(seen[:, alive], table.cells[places][:, alive])]
+    unknown = hide.copy()
+    unknown[told] = False
+    for kind in kinds:
+        if table.small(table.counts[told, kind]).any():
+            return True
+        secret = _secrets(table, unknown, kind)
+        if len(secret) and _spanned(seen[:, alive], secret[:, alive]).any():
+            return True
+    return False
+
+
+def _secrets(table: _Table, hide: Bools, kind: int) -> Bools:
+    """The rows [secrets, cells] of the small sums of a kind that must not be known."""
+    found: list[Bools] = []
     for ids in table.lines:
         inside = np.flatnonzero(hide & (ids >= 0))
-        sums = np.zeros((int(ids.max()) + 1, table.counts.shape[1]))
-        np.add.at(sums, ids[inside], table.counts[inside])
-        for line, kind in np.argwhere(table.small(sums)):
-            found.setdefault(int(kind), []).append(table.cells[inside[ids[inside] == line]].any(axis=0))
-    return {kind: np.array(rows) for kind, rows in found.items()}
+        sums = np.zeros(int(ids.max()) + 1)
+        np.add.at(sums, ids[inside], table.counts[inside, kind])
+        found += [
+            table.cells[inside[ids[inside] == line]].any(axis=0) for line in np.flatnonzero(table.small(sums))
+        ]
+    return np.array(found, dtype=bool).reshape(len(found), table.cells.shape[1])
 
 
 def _may_hold_rows(seen: Bools, values: Floats, known: Floats | None) -> Bools:
@@ -240,8 +264,8 @@ def _may_hold_rows(seen: Bools, values: Floats, known: Floats | None) -> Bools:
     return alive
 
 
-def _spans_one(rows: Bools, targets: Bools) -> bool:
-    """Whether some target lies in the span of the rows: whether it is 0 on a random solution of rows · z = 0.
+def _spanned(rows: Bools, targets: Bools) -> Bools:
+    """Which targets lie in the span of the rows: those that are 0 on a random solution of rows · z = 0.
 
     Whole numbers modulo a prime, so no rounding: the same groups are hidden on every machine. A relation over the
     rationals, cleared of its denominators, holds modulo the prime as well unless the prime divides them; they divide
@@ -257,7 +281,8 @@ def _spans_one(rows: Bools, targets: Bools) -> bool:
     z = np.array(np.random.default_rng(0).integers(1, _PRIME, size=(work.shape[1],)), dtype=np.int64)
     for row, column in reversed(list(enumerate(pivots))):
         z[column] = -(work[row, column + 1 :] * z[column + 1 :] % _PRIME).sum() % _PRIME
-    return bool(np.any((targets[:, left] @ z) % _PRIME == 0))
+    found: Bools = (targets[:, left] @ z) % _PRIME == 0
+    return found
 
 
 def _echelon(work: NDArray[np.int64]) -> tuple[NDArray[np.int64], list[int]]:

@@ -36,7 +36,8 @@ class Hidden:
             return f"counts below {self.below} are hidden in this tally; there were none"
         return (
             f"counts below {self.below} are hidden in this tally: at most {self.cells} cells, with at most "
-            f"{self.percent} % of the rows; every number is about the rows that are shown"
+            f"{self.percent} % of the rows; every number is about the rows that are shown, and small cells are often "
+            "the errors: a rate can be far from that of all rows"
         )
 
 

@@ -6,7 +6,7 @@ cells of others: that is what `suppression` solves, kind by kind, with the rows 
 hang together by the number of all rows alone (which the file does not hold, but which somebody may know): a kind with
 fewer rows than the threshold is hidden as a whole, beside others, so that at least two kinds with enough rows together
 are hidden. In tables of three or more attributes whole numbers can be pinned down where real numbers cannot, so there
-every hidden cell is given a second table of whole numbers that shows the same, or more is hidden.
+every hidden cell must have a second table of whole numbers that shows the same, or the crossed tables are hidden.
 
 Sums of losses and tables of scores are left out: most cells of a score are one row. Weighted tallies are refused:
 people with a weight of their own could be counted from a sum of weights.
@@ -28,7 +28,7 @@ from fairaudit.tally import Cubes, Hidden, Tally
 
 Names = tuple[str, ...]
 Group = tuple[Names, Names]
-#: Kinds beyond so many, and kinds after so many searches for a second table, are hidden as a whole.
+#: Kinds beyond so many are hidden as a whole; after so many searches for a second table the crossed ones are.
 MOST_KINDS, MOST_SEARCHES = 5_000, 2_000
 
 
@@ -131,14 +131,11 @@ def _hidden(table: _Kinds, below: int) -> dict[Names, Array]:
     order, searches = table.by_kind(), MOST_SEARCHES
     for kind in (int(k) for k in asked if int(k) not in whole):
         cells = table.cells(kind, order)
-        hide = hidden({a: {g: [n] for g, n in groups.items()} for a, groups in cells.items()}, below)
-        tied = _tied(cells)
-        if hide and tied:
-            searches -= len(hide)
-            if searches < 0:
-                whole.add(kind)
-                continue
-            hide = _loosened(cells, hide, tied)
+        hide, tied = _solved(cells, below), _tied(cells)
+        secrets = [k for k in sorted(hide) if k[0] in tied]
+        searches -= len(secrets)
+        if secrets and (searches < 0 or _pinned({a: cells[a] for a in tied}, secrets)):
+            hide = _apart(cells, below)
         for attributes, (rows, starts) in order.items():
             mine = rows[starts[kind] : starts[kind + 1]]
             names = table.groups[attributes]
@@ -147,6 +144,29 @@ def _hidden(table: _Kinds, below: int) -> dict[Names, Array]:
         for attributes, at in table.at.items():
             gone[attributes] |= at == kind
     return gone
+
+
+def _solved(cells: Mapping[Names, Mapping[Names, int]], below: int) -> frozenset[Group]:
+    """The groups of one kind that must be hidden."""
+    return hidden({a: {g: [n] for g, n in groups.items()} for a, groups in cells.items()}, below)
+
+
+def _apart(cells: Mapping[Names, Mapping[Names, int]], below: int) -> frozenset[Group]:
+    """What is hidden of one kind where its crossed tables are given up: all that single attributes do not tell anyway.
+
+    A crossed cell lies between max(0, Σ margins − (attributes − 1) · total) and its smallest margin (Fréchet), and all
+    of that can be: it is told only where both are one, and then it is a margin, so it is not small.
+    """
+    alone = {a: groups for a, groups in cells.items() if len(a) == 1}
+    hide = _solved(alone, below)
+    shown = {(a[0], g[0]): n for a, groups in alone.items() for g, n in groups.items() if (a, g) not in hide}
+    total = sum(next(iter(cells.values())).values())
+    crossed = {(a, group) for a, groups in cells.items() if len(a) > 1 for group in groups}
+    for attributes, group in list(crossed):
+        known = [shown.get(pair, -1) for pair in zip(attributes, group, strict=True)]
+        if min(known) >= 0 and max(0, sum(known) - (len(known) - 1) * total) == min(known):
+            crossed.remove((attributes, group))
+    return hide | crossed
 
 
 def _beside(table: _Kinds, whole: set[int], below: int) -> set[int]:
@@ -198,17 +218,6 @@ def _tied(sets: Mapping[Names, object]) -> tuple[Names, ...]:
             (set(attributes).union(*(p[0] for p in mine)), [*(a for p in mine for a in p[1]), attributes])
         )
     return tuple(a for names, group in parts if len(names) > 2 for a in group)
-
-
-def _loosened(
-    cells: Mapping[Names, Mapping[Names, int]], hide: frozenset[Group], tied: Sequence[Names]
-) -> frozenset[Group]:
-    """What is hidden, and all of the tied tables where a hidden cell could have one whole number only."""
-    mine = {a: cells[a] for a in tied}
-    secrets = [k for k in sorted(hide) if k[0] in mine]
-    if not secrets or not _pinned(mine, secrets):
-        return hide
-    return hide | {(a, group) for a, groups in mine.items() for group in groups}
 
 
 def _pinned(cells: Mapping[Names, Mapping[Names, int]], secrets: Sequence[Group]) -> bool:

@@ -88,13 +88,21 @@ class World:
         return ends[0].fun, -ends[1].fun
 
     def learns(self, hide: frozenset[Key]) -> bool:
-        """Whether some small sum has one possible value only."""
-        for kind, row, count in self.secrets(hide):
-            low, high = self.range(hide, kind, row)
-            assert low - 1e-6 <= count <= high + 1e-6
-            if high - low < 1e-6:
+        """Whether some small sum has one possible value only; hidden groups that have are as good as shown."""
+        for kind in range(len(self.total)):
+            told = {k for k in hide if self.told(hide, kind, self.row(k), self.counts[k[0]][k[1]][kind])}
+            if any(self.small(self.counts[a][g][kind]) for a, g in told):
+                return True
+            secrets = [(row, count) for k, row, count in self.secrets(hide - told) if k == kind]
+            if any(self.told(hide, kind, row, count) for row, count in secrets):
                 return True
         return False
+
+    def told(self, hide: frozenset[Key], kind: int, row: list[int], count: int) -> bool:
+        """Whether a sum has one possible value."""
+        low, high = self.range(hide, kind, row)
+        assert low - 1e-6 <= count <= high + 1e-6
+        return high - low < 1e-6
 
     def primary(self) -> frozenset[Key]:
         return frozenset(k for k in self.keys() if any(self.small(c) for c in self.counts[k[0]][k[1]]))
@@ -174,7 +182,7 @@ def test_the_span_is_that_of_exact_fractions(seed: int) -> None:
     if dice.random() < 0.4 and len(rows) > 1:
         target = rows[0] ^ rows[1]
     same = rank(rows.tolist()) == rank([*rows.tolist(), target.tolist()])
-    assert suppression._spans_one(rows, target[None]) == same
+    assert suppression._spanned(rows, target[None])[0] == same
 
 
 def rank(rows: list[list[int]]) -> int:
@@ -204,7 +212,7 @@ def test_without_zeros_the_span_and_the_attacker_agree(world: World) -> None:
     for key in sorted(hide):
         target = np.array([full.row(key)], dtype=bool)
         low, high = full.range(hide, 0, full.row(key))
-        assert suppression._spans_one(rows, target) == (high - low < 1e-6)
+        assert suppression._spanned(rows, target)[0] == (high - low < 1e-6)
 
 
 # --- cases by hand ------------------------------------------------------------------------------------------
@@ -281,6 +289,23 @@ def test_a_shown_zero_helps_the_attacker() -> None:
     world = World(counts, 11)
     assert not world.learns(hidden(counts, 11))
     assert world.learns(world.primary())
+
+
+def test_a_hidden_group_that_is_known_hides_nothing() -> None:
+    """B & M is 17 less the 12 of B & F; were it taken for hidden, the two other men would be known to be 2."""
+    cells = {
+        ("A", "F"): [5],
+        ("A", "M"): [1],
+        ("B", "F"): [12],
+        ("B", "M"): [5],
+        ("C", "F"): [4],
+        ("C", "M"): [1],
+    }
+    counts: Counts = {RACE: {A: [6], B: [17], C: [5]}, SEX: {("F",): [21], ("M",): [7]}, BOTH: cells}
+    hide = hidden(counts, 3)
+    assert (BOTH, ("B", "M")) in hide
+    assert (BOTH, ("B", "F")) in hide
+    assert not World(counts, 3).learns(hide)
 
 
 def test_groups_without_rows_are_no_partners() -> None:

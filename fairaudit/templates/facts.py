@@ -13,6 +13,7 @@ from fairaudit.prepare import Naming, naming, views
 from fairaudit.source import Source
 from fairaudit.table import attribute_sets, reading, resolved_roles, scan
 from fairaudit.tally import Tally
+from fairaudit.tally_inputs import counted, is_counted
 from fairaudit.templates.kinds import Template
 from fairaudit.view import Settings
 
@@ -40,12 +41,17 @@ class Facts:
 
 def read(data: Any, inputs: Inputs, template: Template) -> Facts:
     """Read the predictions once. Raises FairauditError where the template has no meaning for them."""
-    with reading(data, inputs) as source:
-        roles = resolved_roles(source, inputs)
-        if not roles.sensitive:
-            raise FairauditError(_no_attribute(source))
-        sets = _sets(roles, inputs, template)
-        tally, _ = scan(source, roles, replace(inputs, sets=sets))
+    if is_counted(data):
+        tally, inputs, other_id = *_counted(data, inputs, template), None
+    else:
+        with reading(data, inputs) as source:
+            roles = resolved_roles(source, inputs)
+            if not roles.sensitive:
+                raise FairauditError(_no_attribute(source))
+            sets = _sets(roles.sensitive, inputs, template)
+            tally, _ = scan(source, roles, replace(inputs, sets=sets))
+            other_id = _other_id(source, roles, inputs)
+    sets, sensitive = tuple(tally.labels), tuple(tally.description["columns"]["sensitive"])
     known = naming(tally)
     if template.positive and known.positive is None:
         raise FairauditError(_no_positive(template, known))
@@ -56,14 +62,32 @@ def read(data: Any, inputs: Inputs, template: Template) -> Facts:
     )
     classes = zip(known.classes, overall.rows.support.sum(axis=0), strict=True)
     return Facts(
-        inputs, tally, known, roles.sensitive, tuple(join(s) if len(s) > 1 else escape(s[0]) for s in sets), sizes,
-        tuple((c, int(n)) for c, n in classes), _other_id(source, roles, inputs),
+        inputs, tally, known, sensitive, tuple(join(s) if len(s) > 1 else escape(s[0]) for s in sets), sizes,
+        tuple((c, int(n)) for c, n in classes), other_id,
     )  # fmt: skip
 
 
-def _sets(roles: Roles, inputs: Inputs, template: Template) -> tuple[tuple[str, ...], ...]:
-    sets = attribute_sets(roles.sensitive, inputs)
-    crossed = _sex_and_race(roles.sensitive) if template.crosses else None
+def _counted(data: Any, inputs: Inputs, template: Template) -> tuple[Tally, Inputs]:
+    """A tally's tables that the template looks at, and the inputs that would count rows in the same way."""
+    about = counted(data, inputs).description
+    sensitive = tuple(about["columns"]["sensitive"])
+    if not sensitive:
+        raise FairauditError("the tally has no sensitive attribute; tabulate the rows again with -s COLUMN.")
+    sets = _sets(sensitive, replace(inputs, cross=about["cross"]), template)
+    tally = counted(data, replace(inputs, sensitive=sensitive, sets=sets))
+    prefix = next(
+        (p.removesuffix(c) for c, p in zip(about["prob_classes"], about["probabilities"], strict=True)), None
+    )
+    bins = {k: tuple(v) for k, v in about["bins"].items()}
+    return tally, replace(
+        inputs, bins=bins, na=tuple(about["na"]), agreement=about["agreement"],
+        missing_labels=about["missing_labels"], prob_prefix=prefix,
+    )  # fmt: skip
+
+
+def _sets(sensitive: tuple[str, ...], inputs: Inputs, template: Template) -> tuple[tuple[str, ...], ...]:
+    sets = attribute_sets(sensitive, inputs)
+    crossed = _sex_and_race(sensitive) if template.crosses else None
     return sets if crossed is None or crossed in sets else (*sets, crossed)
 
 
