@@ -16,7 +16,8 @@ class Dialect:
     NULL where it is none; `fail`: stops the scan with a message. `array` of expressions, its `item` (from 1), the
     `position` of a value in it (NULL or 0 where absent), its `total` and `largest`. `bucket`: the last two hexadecimal
     digits of a text's md5. `mask`: SQL's GROUPING(), a bit a key. `fixed(x, small)`: the exact integer
-    round(x · 2⁶⁰) (`small`: |x| ≤ 4), whose sums `whole` and `fraction` take apart.
+    round(x · 2⁶⁰) of an x ≥ 0 (`small`: x ≤ 4), or what stands for it; `whole` and `fraction` take the sum of such a
+    column apart.
     """
 
     name: str
@@ -71,6 +72,96 @@ DUCKDB = Dialect(
     bucket=lambda x: f"right(md5({x}), 2)",
     mask=lambda keys: f"grouping({', '.join(keys)})",
     fixed=_fixed,
-    whole=lambda total: f"CAST({total} // {FIXED} AS BIGINT)",
-    fraction=lambda total: f"CAST({total} % {FIXED} AS BIGINT)",
+    whole=lambda column: f"CAST(sum({column}) // {FIXED} AS BIGINT)",
+    fraction=lambda column: f"CAST(sum({column}) % {FIXED} AS BIGINT)",
+)
+
+
+def _spark_quote(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"
+
+
+def _spark_literal(text: str) -> str:
+    r"""A text in Spark's SQL; as its bytes where a setting could make `\\`, `'` or `${` mean something."""
+    if text.isascii() and text.isprintable() and not set(text) & set("'\\$"):
+        return f"'{text}'"
+    return f"decode(unhex('{text.encode().hex()}'), 'UTF-8')"
+
+
+#: What DuckDB takes for a number: Java's parser also takes `1d`, and does not take `1_000` and `-nan`.
+_DIGITS = "[0-9](_?[0-9])*"
+_NUMBER = rf"^[ \t-\r]*[+-]?(({_DIGITS}(\.({_DIGITS})?)?|\.{_DIGITS})([eE][+-]?{_DIGITS})?|(?i:inf(inity)?))[ \t-\r]*$"
+_NAN = r"^[ \t-\r]*[+-]?(?i:nan)[ \t-\r]*$"
+
+
+def _spark_number(x: str) -> str:
+    # typeof is a constant, so that Spark keeps one branch; of the others none may be refused for its type
+    text = f"CAST({x} AS STRING)"
+    parsed = f"TRY_CAST(translate({text}, '_', '') AS DOUBLE)"
+    return (
+        f"CASE WHEN typeof({x}) <> 'string' THEN TRY_CAST({x} AS DOUBLE) "
+        f"WHEN {text} RLIKE {_spark_literal(_NUMBER)} THEN {parsed} "
+        f"WHEN {text} RLIKE {_spark_literal(_NAN)} THEN double('NaN') END"
+    )
+
+
+def _spark_text(x: str) -> str:
+    """As DuckDB writes it: whole floats without an exponent, `nan` and `inf` in small letters."""
+    number = f"CAST({x} AS DOUBLE)"
+    whole = f"CAST(CAST({number} AS BIGINT) AS STRING) || '.0'"
+    real = (
+        f"CASE WHEN isnan({number}) THEN 'nan' WHEN abs({number}) = double('Infinity') THEN "
+        f"if({number} > 0, 'inf', '-inf') WHEN abs({number}) < 1e15D AND {number} = floor({number}) THEN {whole} "
+        f"ELSE CAST({x} AS STRING) END"
+    )
+    return f"CASE WHEN typeof({x}) IN ('double', 'float') THEN {real} ELSE CAST({x} AS STRING) END"
+
+
+_LOW = (1 << 30) - 1
+
+
+def _fraction_of(m: str) -> str:
+    """The fraction of a column of doubles times 2⁶⁰, rounded half up: every step is exact, and no text is between."""
+    v = f"(({m} - floor({m})) * {float(FIXED)!r}D)"
+    return f"(floor({v}) + CAST({v} - floor({v}) >= 0.5D AS BIGINT))"
+
+
+def _carried(m: str) -> str:
+    """The sum of the fractions without its lowest 30 bits, in units of 2⁻³⁰; halves add up without overflow."""
+    f = _fraction_of(m)
+    return f"(sum(shiftright({f}, 30)) + shiftright(sum({f} & {_LOW}L), 30))"
+
+
+def _spark_whole(m: str) -> str:
+    # without ANSI mode a sum that is too large for a BIGINT would come out as another number
+    large = f"sum({m}) > 9e18D"
+    return (
+        f"CASE WHEN {large} THEN CAST(raise_error('sums above 9e18 cannot be kept') AS BIGINT) "
+        f"ELSE sum(floor({m})) + shiftright({_carried(m)}, 30) END"
+    )
+
+
+SPARK = Dialect(
+    name="spark",
+    quote=_spark_quote,
+    literal=_spark_literal,
+    real=lambda x: f"{x!r}D",
+    text=_spark_text,
+    integer=lambda x: f"CAST({x} AS INT)",
+    number=_spark_number,
+    fail=lambda x: f"raise_error({x})",
+    array=lambda items: f"array({', '.join(items)})",
+    item=lambda array, at: f"get({array}, CAST({at} AS INT) - 1)",
+    position=lambda array, value: f"array_position({array}, {value})",
+    total=lambda array: f"aggregate({array}, 0D, (a, x) -> a + x)",
+    largest=lambda array: f"array_max({array})",
+    bucket=lambda x: f"right(md5({x}), 2)",
+    mask=lambda keys: " + ".join(
+        f"CAST(grouping({k}) AS BIGINT) * {1 << (len(keys) - 1 - i)}L" for i, k in enumerate(keys)
+    ),
+    fixed=lambda x, _: f"CAST({x} AS DOUBLE)",
+    whole=_spark_whole,
+    fraction=lambda m: (
+        f"shiftleft({_carried(m)} & {_LOW}L, 30) | (sum({_fraction_of(m)} & {_LOW}L) & {_LOW}L)"
+    ),
 )

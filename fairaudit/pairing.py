@@ -158,7 +158,7 @@ def _joint(engine: Duck, before: Query, after: Query, roles: Roles, inputs: Inpu
     """The joint table: one GROUP BY of the matched rows."""
     bucket = ("bucket",) if "bucket" in before.keys else ()
     names = [m for m in ("w", "w2") if m in before.measures]
-    sums = [f(f"sum(l.m_{m})") for m in names for f in (DUCKDB.whole, DUCKDB.fraction)]
+    sums = [f(f"l.m_{m}") for m in names for f in (DUCKDB.whole, DUCKDB.fraction)]
     by = [*(f"l.k_a{i}" for i in range(len(roles.sensitive))), "l.k_y_true", "l.k_y_pred", "r.k_y_pred"]
     by += [f"l.k_{b}" for b in bucket]
     matched = f"({before.rows}) l JOIN ({after.rows}) r ON l.id = r.id"

@@ -13,6 +13,7 @@ from fairaudit.errors import FairauditError
 from fairaudit.grid import conf_bin, score_bin
 from fairaudit.labels import PREDICTED_NEGATIVE, PREDICTED_POSITIVE, is_number, text_of
 from fairaudit.source import SEPARATOR, Source
+from fairaudit.surprise import with_surprise
 
 #: The key that says why a row is not counted (NULL: it is): `split` or `zero_weight`.
 LEFT_OUT = "left_out"
@@ -263,7 +264,7 @@ def _assembled(
     own = ["id"] if q.inputs.id is not None else []
     rows = f"SELECT {', '.join([*(f'{e} AS k_{k}' for k, e in keys.items()), *own])}"
     rows += "".join(f", {e} AS m_{m}" for m, e in sums.items()) + f" FROM ({body}) counted"
-    totals = [part(f"sum(m_{m})") for m in sums for part in (q.d.whole, q.d.fraction)]
+    totals = [part(f"m_{m}") for m in sums for part in (q.d.whole, q.d.fraction)]
     every = [f"k_{k}" for k in order]
     grouped = [[f"k_{k}" for k in order if not _bit(k, s, names)] for s in sets]
     if len(sets) > 1:
@@ -312,7 +313,8 @@ def _with_probabilities(q: _Asked, body: str, score: str | None) -> str:
     p_true = f"CASE WHEN {absent} THEN {unknown} ELSE {d.item('probs', at)} END"
     hit = d.integer(f"{at} = {first}")
     more = "" if score is None else f", CASE WHEN confidence >= 0 THEN {score} END AS score"
-    return (
-        f"SELECT *, {d.item(names, first)} AS top, -ln(greatest({p_true}, {d.real(1e-15)})) AS row_loss, "
+    body = (
+        f"SELECT *, {d.item(names, first)} AS top, greatest({p_true}, {d.real(1e-15)}) AS p_true, "
         f"{hit} AS hit{more} FROM ({body}) labelled"
     )
+    return with_surprise(body, "p_true", "row_loss", d)
