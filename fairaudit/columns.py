@@ -141,6 +141,34 @@ class Roles:
         return roles | ({"split": self.split[0]} if self.split else {})
 
 
+def candidates(inputs: Inputs, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns that could play a role, by their names alone: no other is ever read.
+
+    >>> candidates(Inputs(y_pred="guess"), ["id", "label", "guess", "photo", "pred"])
+    ('label', 'guess')
+    """
+    roles = ("y_true", "y_pred", "y_score", "weights", "loss", "member", "cluster", "id", "on")
+    named = {getattr(inputs, r) for r in roles} | set(inputs.sensitive) | {a for s in inputs.sets for a in s}
+    open_ = {r for r in roles if getattr(inputs, r) is None} | {"split"}
+    if "y_pred" in open_:
+        open_.add("y_score")  # a score of 0 and 1 is a prediction
+    known = {name for role in open_ for name in KNOWN.get(role, ())}
+    known |= set() if inputs.sensitive or inputs.sets else set(SENSITIVE)
+    named.add((inputs.split or "").partition("=")[0])
+    prefixes = PREFIXES if inputs.prob_prefix is None else (inputs.prob_prefix,)
+    return tuple(c for c in columns if c in named or c.lower() in known or c.startswith(prefixes))
+
+
+def to_look_at(inputs: Inputs, columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns whose values must be seen before the roles are known. Who names every column spares that look."""
+    open_ = [role for role in ("y_score", "loss", "member") if getattr(inputs, role) is None]
+    if inputs.y_pred is None and "y_score" not in open_:
+        open_.append("y_score")
+    named = {getattr(inputs, role) for role in (*KNOWN, "weights", "cluster", "id")} | set(inputs.sensitive)
+    looked = {name for role in open_ for name in KNOWN[role]}
+    return tuple(c for c in columns if c.lower() in looked and c not in named)
+
+
 def resolve(inputs: Inputs, columns: Sequence[str], fits: Mapping[str, Collection[str]], where: str) -> Roles:
     """The roles of the columns of a table.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import combinations
@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fairaudit.cells import cubes
-from fairaudit.columns import KNOWN, Inputs, Roles, resolve
-from fairaudit.cube import Cube
+from fairaudit.columns import Inputs, Roles, resolve, to_look_at
 from fairaudit.engine import Duck, duck
 from fairaudit.errors import FairauditError
 from fairaudit.query import Query, build, left_out
@@ -85,13 +84,18 @@ def scan(source: Source, roles: Roles, inputs: Inputs) -> tuple[Tally, Query]:
     with source.speaking():
         _glance(source, roles, inputs)
         query = build(source, roles, inputs, attribute_sets(roles.sensitive, inputs))
-        found, lost = cubes(query, source.engine.columns(query.sql), roles, inputs)
-        labels = {s.attributes: cube for s, cube in found.items() if s.kind == "labels"}
-        scores = {s.attributes: cube for s, cube in found.items() if s.kind == "scores"}
-        if not any(len(cube.codes) for cube in labels.values()) and not lost.get("dropped"):
-            _nothing(source, roles, lost)
-    _check_widths(labels, inputs, source.where)
-    return Tally(labels, scores, query.description, {"dropped": 0, **source.left_out, **lost}), query
+        tally = counted_by(query, source, roles, inputs)
+        check_rows(tally, source, roles)
+    check_widths(tally, inputs, source.where)
+    return tally, query
+
+
+def counted_by(query: Query, source: Source, roles: Roles, inputs: Inputs) -> Tally:
+    """The tally of a query's cells, whatever is in it."""
+    found, lost = cubes(query, source.engine.columns(query.sql), roles, inputs)
+    labels = {s.attributes: cube for s, cube in found.items() if s.kind == "labels"}
+    scores = {s.attributes: cube for s, cube in found.items() if s.kind == "scores"}
+    return Tally(labels, scores, query.description, {"dropped": 0, **source.left_out, **lost})
 
 
 def attribute_sets(sensitive: Sequence[str], inputs: Inputs) -> tuple[tuple[str, ...], ...]:
@@ -106,28 +110,29 @@ def attribute_sets(sensitive: Sequence[str], inputs: Inputs) -> tuple[tuple[str,
 
 
 def _fits(source: Source, inputs: Inputs) -> dict[str, set[str]]:
-    """For columns whose role must be found by name and values: the roles that their values would fit.
+    """For columns whose role must be found by name and values: the roles that their values would fit."""
+    names = to_look_at(inputs, list(source.columns))
+    return fits(names, look(source, names)) if names else {}
 
-    A score of only 0 and 1 is a prediction (`hard`, as in COMPAS files); outside [0, 1] it is something else.
-    Who names every column spares this look at the rows.
-    """
-    open_ = [role for role in ("y_score", "loss", "member") if getattr(inputs, role) is None]
-    if inputs.y_pred is None and "y_score" not in open_:
-        open_.append("y_score")
-    named = {getattr(inputs, role) for role in (*KNOWN, "weights", "cluster", "id")} | set(inputs.sensitive)
-    looked = {name for role in open_ for name in KNOWN[role]}
-    names = [c for c in source.columns if c.lower() in looked and c not in named]
-    if not names:
-        return {}
+
+def look(source: Source, names: Sequence[str]) -> tuple[Any, ...]:
+    """What every row of some columns meets: True, False, or None where no row has a value; four tests a column."""
     d = source.engine.dialect
     tests = []
     for raw in map(d.quote, names):
         x, marks = d.number(raw), "('0', '1', '0.0', '1.0', 'true', 'false')"
         tests += [f"{x} IN (0, 1)", f"{x} BETWEEN 0 AND 1", f"{x} >= 0", f"lower({d.text(raw)}) IN {marks}"]
-    row = source.rows(f"SELECT {', '.join(f'bool_and({t})' for t in tests)} FROM {source.sql}")[0]
+    return source.rows(f"SELECT {', '.join(f'bool_and({t})' for t in tests)} FROM {source.sql}")[0]
+
+
+def fits(names: Sequence[str], looks: Sequence[Any]) -> dict[str, set[str]]:
+    """The roles that the values of columns fit, from a look at them.
+
+    A score of only 0 and 1 is a prediction (`hard`, as in COMPAS files); outside [0, 1] it is something else.
+    """
     kinds = ("hard", "y_score", "loss", "member")
     return {
-        name: {kind for kind, fit in zip(kinds, row[4 * i :], strict=False) if fit}
+        name: {kind for kind, fit in zip(kinds, looks[4 * i :], strict=False) if fit}
         for i, name in enumerate(names)
     }
 
@@ -151,7 +156,13 @@ def selected(source: Source, roles: Roles) -> Source:
     )
 
 
-def _nothing(source: Source, roles: Roles, lost: dict[str, int]) -> None:
+def check_rows(tally: Tally, source: Source, roles: Roles) -> None:
+    """Refuse a tally that counts no row of a source, and knows of none without a label."""
+    if not tally.rows and not tally.left_out.get("dropped"):
+        _nothing(source, roles, tally.left_out)
+
+
+def _nothing(source: Source, roles: Roles, lost: Mapping[str, int]) -> None:
     """Raise the sentence that says why no row is counted."""
     if lost.get("zero_weight"):
         raise FairauditError(f"every weight in column '{roles.weights}' is 0; there is nothing to audit.")
@@ -185,8 +196,9 @@ def _glance(source: Source, roles: Roles, inputs: Inputs) -> None:
         raise _too_many(source.where)
 
 
-def _check_widths(labels: dict[tuple[str, ...], Cube], inputs: Inputs, where: str) -> None:
-    for attributes, cube in labels.items():
+def check_widths(tally: Tally, inputs: Inputs, where: str) -> None:
+    """Refuse attributes and labels with too many values."""
+    for attributes, cube in tally.labels.items():
         for name in attributes:
             size = len(cube.labels[cube.axis(name)])
             if size > inputs.max_groups:
