@@ -14,10 +14,10 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from fairaudit.dialect import literal
-from fairaudit.engine import Duck
+from fairaudit.engine import Duck, Engine
 from fairaudit.errors import FairauditError
 from fairaudit.source import Source
 
@@ -28,7 +28,7 @@ _REMOTE = re.compile(r"(s3|s3a|gs|gcs|r2|https?|hf|az|abfss?)://")
 #: Lines of up to 8 MB; without a buffer of its own DuckDB takes buffers of 16 such lines.
 _LINES = "max_line_size=8000000, buffer_size=32000000"
 #: A reader of some files: (their columns, SQL).
-_Reader = Callable[[Sequence[str], Duck, str], tuple[dict[str, str], str]]
+Reader = Callable[[Sequence[str], Any, str], tuple[dict[str, str], str]]
 
 
 def open_files(items: Sequence[str], engine: Duck) -> Source:
@@ -44,16 +44,16 @@ def open_files(items: Sequence[str], engine: Duck) -> Source:
         )
     kind = kinds.pop()
     for path in paths:
-        _check_file(path, kind)
+        check_file(path, kind)
     where = _shown(paths[0]) if len(paths) == 1 else f"{_shown(paths[0])} and {len(paths) - 1} more"
     reader = _parquet if kind in _PARQUET else _json if kind in (".jsonl", ".ndjson", ".json") else _csv
-    columns, parts = _one_schema(paths, kind, reader, engine)
+    columns, parts = one_schema(paths, kind, reader, engine)
     sql = reader(paths, engine, kind)[1] if len(paths) > 1 else parts[where]
     return Source(engine, sql, columns, where, parts=parts)
 
 
-def _one_schema(
-    paths: Sequence[str], kind: str, reader: _Reader, engine: Duck
+def one_schema(
+    paths: Sequence[str], kind: str, reader: Reader, engine: Engine
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The columns that all files have, and the SQL of each alone. Raises FairauditError where one differs."""
     first: dict[str, str] = {}
@@ -150,7 +150,8 @@ def kind_of(path: str) -> str:
     return kind
 
 
-def _check_file(path: str, kind: str) -> None:
+def check_file(path: str, kind: str) -> None:
+    """Refuse a text file that is empty, no UTF-8 or one of our own documents, by its beginning."""
     if is_remote(path) or kind in _PARQUET:
         return
     if kind == ".json":
@@ -187,7 +188,7 @@ def _verbatim(path: str) -> str:
     return path if is_remote(path) else re.sub(r"([*?\[])", r"[\1]", path)
 
 
-def _parts_in(path: str) -> dict[str, str]:
+def parts_in(path: str) -> dict[str, str]:
     """The columns that folders of a path name, as in `region=EU/part.parquet`."""
     return {
         k: "VARCHAR" for k, sign, v in (p.partition("=") for p in Path(path).parts[:-1]) if k and sign and v
@@ -195,7 +196,7 @@ def _parts_in(path: str) -> dict[str, str]:
 
 
 def _hive(paths: Sequence[str]) -> str:
-    named = _parts_in(paths[0])
+    named = parts_in(paths[0])
     return ", hive_partitioning=true, hive_types_autocast=false" if named else ", hive_partitioning=false"
 
 
@@ -214,7 +215,7 @@ def _json(paths: Sequence[str], engine: Duck, _: str) -> tuple[dict[str, str], s
     # texts that look like times and values of mixed kinds stay the text they are
     types = {c: t if t in _PLAIN else "VARCHAR" for c, t in found.items()}
     if types != found:
-        own = {c: t for c, t in types.items() if c not in _parts_in(paths[0])}
+        own = {c: t for c, t in types.items() if c not in parts_in(paths[0])}
         shown = ", ".join(f"{literal(c)}: {literal(t)}" for c, t in own.items())
         sql = f"read_json({_listed(paths)}, columns={{{shown}}}, format='auto'{_hive(paths)})"
     return types, sql
@@ -228,7 +229,7 @@ def _csv(paths: Sequence[str], engine: Duck, kind: str) -> tuple[dict[str, str],
         f"read_csv({_listed(paths)}, auto_detect=false, header=true, delim={literal(delimiter)}, quote='\"', "
         f"escape='\"', columns={typed}, nullstr='', strict_mode=true, {_LINES}{_hive(paths)})"
     )
-    return columns | _parts_in(paths[0]), sql
+    return columns | parts_in(paths[0]), sql
 
 
 def _opened(path: str) -> IO[bytes]:
@@ -267,7 +268,7 @@ def check_foreign(path: str) -> None:
 def _first_lines(path: str, engine: Duck) -> IO[str]:
     """The beginning of a text file. A URL's comes through the engine: its first line must hold the whole header."""
     if not is_remote(path):
-        return io.TextIOWrapper(_opened(path), encoding="utf-8-sig", newline="")
+        return text_in(path)
     sql = (
         f"SELECT line FROM read_csv({literal(path)}, auto_detect=false, header=false, delim='\x01', quote='', "
         "columns={'line': 'VARCHAR'}) LIMIT 1"
@@ -278,17 +279,27 @@ def _first_lines(path: str, engine: Duck) -> IO[str]:
 
 def _header(path: str, kind: str, engine: Duck) -> tuple[list[str], str]:
     with _first_lines(path, engine) as text:
-        try:
-            line = text.readline()
-            delimiter = _TEXT[kind] if kind == ".tsv" else max(",;\t|", key=line.count)
-            text.seek(0)
-            header = next(csv.reader(text, delimiter=delimiter))
-        except UnicodeDecodeError as error:
-            raise FairauditError(f"{_shown(path)} is not UTF-8 text; save it as UTF-8.") from error
-        except (csv.Error, StopIteration) as error:
-            raise FairauditError(f"{_shown(path)} has no readable header: {error}.") from error
+        return header_of(text, kind, _shown(path))
+
+
+def text_in(path: str) -> IO[str]:
+    """A local text file, decompressed, without the mark of its byte order."""
+    return io.TextIOWrapper(_opened(path), encoding="utf-8-sig", newline="")
+
+
+def header_of(text: IO[str], kind: str, where: str) -> tuple[list[str], str]:
+    """The names in the first line of a text, and the delimiter between them."""
+    try:
+        line = text.readline()
+        delimiter = _TEXT[kind] if kind == ".tsv" else max(",;\t|", key=line.count)
+        text.seek(0)
+        header = next(csv.reader(text, delimiter=delimiter))
+    except UnicodeDecodeError as error:
+        raise FairauditError(f"{where} is not UTF-8 text; save it as UTF-8.") from error
+    except (csv.Error, StopIteration) as error:
+        raise FairauditError(f"{where} has no readable header: {error}.") from error
     names = [c or f"column{i}" for i, c in enumerate(header)]
-    check_names(names, _shown(path))
+    check_names(names, where)
     return names, delimiter
 
 
