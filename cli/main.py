@@ -17,6 +17,7 @@ import typer.main
 from typer.core import TyperGroup
 
 from fairaudit.errors import FairauditError, did_you_mean
+from fairaudit.special import load_alone
 from fairaudit_cli.flags import without_conversion
 
 #: In the order of the help. A command is the function of this name in the file of this name, imported when called.
@@ -91,6 +92,7 @@ def _fairaudit(
 
 def main() -> None:
     """Run the command line and exit."""
+    load_alone()
     with contextlib.suppress(
         AttributeError, ValueError
     ):  # a terminal without UTF-8 shows `?`, it does not fail

@@ -14,15 +14,34 @@ from types import ModuleType
 from typing import Any
 
 _PACKAGE, _NAMES = "scipy.special", ("betaincinv", "ndtr", "stdtr", "stdtrit")
+_alone = False
+
+
+def load_alone() -> None:
+    """From now on take the compiled module without its package, where scipy's layout allows it.
+
+    For a process of our own, as the command line's: in somebody else's, a later `import scipy.special` should find that
+    nobody was there before.
+    """
+    global _alone  # noqa: PLW0603 -- how a module is imported is a matter of the whole process
+    _alone = True
+
+
+def __getattr__(name: str) -> Any:
+    """A function, from scipy once one is asked for."""
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = _loaded()
+    globals().update({n: getattr(found, n) for n in _NAMES})
+    return globals()[name]
 
 
 def _loaded() -> ModuleType:
-    """A module with scipy's functions: the compiled one where it can be had alone, else the package.
+    """A module with scipy's functions: the package, or the compiled one alone where that is allowed.
 
-    Alone means under an empty package that is taken away again, so that `import scipy.special` later finds nothing
-    but the same functions. Only with one thread: another could meet the empty package.
+    Alone means under an empty package that is taken away again. Only with one thread: another could meet it.
     """
-    if _PACKAGE in sys.modules or threading.active_count() > 1:
+    if not _alone or _PACKAGE in sys.modules or threading.active_count() > 1:
         return import_module(_PACKAGE)
     import scipy
 
@@ -37,7 +56,3 @@ def _loaded() -> ModuleType:
     finally:
         del sys.modules[_PACKAGE]
     return import_module(_PACKAGE)
-
-
-_found: Any = _loaded()
-betaincinv, ndtr, stdtr, stdtrit = (getattr(_found, name) for name in _NAMES)

@@ -30,7 +30,14 @@ by = ["sex"]
 max_difference = 0.2
 """
 #: The exit code, then every module; at the end, because a command may load as it prints.
-RUN = "import sys; from fairaudit_cli.main import run; code = run(sys.argv[1:]);"
+RUN = """
+import sys
+from fairaudit_cli.main import main
+try:
+    main()
+except SystemExit as stop:
+    code = stop.code
+"""
 TELL = "print(code, *sorted(sys.modules), file=sys.stderr)"
 
 
@@ -132,13 +139,21 @@ def test_a_misspelt_command_is_recognised(capfd: pytest.CaptureFixture[str]) -> 
 def test_the_special_functions_are_scipys(folder: Path) -> None:
     """Also for who loads scipy afterwards: one set of functions, and all of the package."""
     code = (
-        "import sys, fairaudit.special as ours; alone = 'scipy.special' not in sys.modules;"
+        "import sys, fairaudit.special as ours; ours.load_alone(); ours.ndtr;"
+        "alone = 'scipy.special' not in sys.modules;"
         "import scipy.special as theirs, scipy.stats;"
         "same = all(getattr(ours, n) is getattr(theirs, n) for n in ('betaincinv', 'ndtr', 'stdtr', 'stdtrit'));"
         "whole = abs(scipy.stats.norm.cdf(1.0) - theirs.ndtr(1.0)) < 1e-12 and theirs.expit(0.0) == 0.5;"
         f"code = int(not (alone and same and whole)); {TELL}"
     )
     assert loaded(folder, code=code)[0] == 0
+
+
+def test_in_somebody_elses_process_the_package_gives_them(folder: Path) -> None:
+    code = f"import sys, fairaudit.special as ours; code = int(abs(ours.ndtr(0.0) - 0.5) > 1e-12); {TELL}"
+    found, modules = loaded(folder, code=code)
+    assert found == 0
+    assert "scipy.special" in modules
 
 
 #: A scipy whose compiled functions cannot be had without the package.
@@ -162,7 +177,8 @@ sys.meta_path.insert(0, Elsewhere())
     ids=["loaded before", "several threads", "another layout"],
 )
 def test_where_they_cannot_be_had_alone_the_package_gives_them(folder: Path, before: str) -> None:
-    code = f"{before}\nimport sys, fairaudit.special as ours; code = int(abs(ours.ndtr(0.0) - 0.5) > 1e-12); {TELL}"
+    ask = "import sys, fairaudit.special as ours; ours.load_alone(); code = int(abs(ours.ndtr(0.0) - 0.5) > 1e-12)"
+    code = f"{before}\n{ask}; {TELL}"
     found, modules = loaded(folder, code=code)
     assert found == 0
     assert "scipy.special" in modules
