@@ -61,8 +61,11 @@ _INTERVAL = _flag(
     _STATS, "--interval", text="Of single rates: wilson, or clopper-pearson (never too narrow).", value="NAME"
 )
 _SEED = _flag(_STATS, "--seed", text="Seed of every draw.")
-_MEMORY = _flag(_SCAN, "--memory-limit", text="Memory of the scan, as 2GB; the rest goes to disk.", value="SIZE")
+_MEMORY = _flag(
+    _SCAN, "--memory-limit", text="Memory of the scan, as 2GB; the rest goes to disk.", value="SIZE"
+)
 _THREADS = _flag(_SCAN, "--threads", text="Threads of the scan (default: one a core).", value="N")
+_ENGINE = _flag(_SCAN, "--engine", text="What counts the rows: duckdb (default) or spark.", value="NAME")
 
 
 def _flags(
@@ -94,6 +97,7 @@ def _flags(
     interval: Annotated[str, _INTERVAL] = "wilson",
     memory_limit: Annotated[Text, _MEMORY] = None,
     threads: Annotated[int | None, _THREADS] = None,
+    engine: Annotated[Text, _ENGINE] = None,
 ) -> None:
     """Only its signature is used."""
 

@@ -12,7 +12,7 @@ from fairaudit.labels import text_of
 _ROLES = ("y_true", "y_pred", "y_score", "weights", "loss", "member", "id", "cluster")
 _DEFAULTS = {"threshold": 0.5, "cross": 1, "missing_labels": "error", "max_groups": 1000, "min_n": 30,
              "min_events": 10, "level": 0.95, "seed": 0, "interval": "wilson", "memory_limit": None,
-             "threads": None}  # fmt: skip
+             "threads": None, "engine": None}  # fmt: skip
 
 
 def pinned(verb: str, files: Sequence[str], options: Mapping[str, Any], data: Mapping[str, Any]) -> str:

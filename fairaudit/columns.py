@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fairaudit.errors import FairauditError, missing_column
+from fairaudit.errors import FairauditError, did_you_mean, missing_column
 from fairaudit.labels import default_positive
 
 #: Common names by role, compared in lower case. Two hits for one role are refused, never ranked.
@@ -60,6 +60,7 @@ RESERVED = (
     "score_bin",
     "conf_bin",
 )
+ENGINES = ("duckdb", "spark")
 PREFIXES = ("prob_", "proba_", "y_prob_")
 
 
@@ -72,6 +73,7 @@ class Inputs:
     `na`: texts that mean missing in sensitive columns. `max_groups`: refuse attributes with more values.
     `memory_limit` (as `2GB`), `threads`: of the scan; what does not fit in memory goes to disk.
     `sets`: exactly these attributes and intersections, instead of those that `sensitive` and `cross` give.
+    `engine`: what counts, of `ENGINES`; None: what suits the data.
     """
 
     y_true: str | None = None
@@ -98,6 +100,7 @@ class Inputs:
     memory_limit: str | None = None
     threads: int | None = None
     sets: tuple[tuple[str, ...], ...] = ()
+    engine: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that no data could make right."""
@@ -112,6 +115,10 @@ class Inputs:
         if (self.with_file is None) != (self.on is None):
             raise FairauditError(
                 "--with FILE and --on COLUMN go together: name the column that both files share."
+            )
+        if self.engine is not None and self.engine not in ENGINES:
+            raise FairauditError(
+                f"no engine '{self.engine}' (there are {' and '.join(ENGINES)}).{did_you_mean(self.engine, ENGINES)}"
             )
         for name, edges in self.bins.items():
             if not edges or list(edges) != sorted(set(edges)):

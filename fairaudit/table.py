@@ -11,7 +11,7 @@ from typing import Any
 
 from fairaudit.cells import cubes
 from fairaudit.columns import Inputs, Roles, resolve, to_look_at
-from fairaudit.engine import Duck, duck
+from fairaudit.engine import Duck, Engine, duck
 from fairaudit.errors import FairauditError
 from fairaudit.query import Query, build, left_out
 from fairaudit.source import Source, join
@@ -40,11 +40,30 @@ def tabulate(data: Any, inputs: Inputs) -> Tally:
 @contextmanager
 def reading(data: Any, inputs: Inputs) -> Iterator[Source]:
     """The relation of `data` in the engine that suits it, open as long as the context is."""
+    if on_spark(data, inputs):
+        from fairaudit.spark import spark
+
+        with spark(inputs, data) as cluster:
+            yield opened(data, inputs, cluster)
+        return
     with duck(inputs) as engine:
         yield opened(data, inputs, engine)
 
 
-def opened(data: Any, inputs: Inputs, engine: Duck, view: str = "preds") -> Source:
+def on_spark(data: Any, inputs: Inputs) -> bool:
+    """Whether Spark counts: it is asked to, or it holds the dataframe."""
+    home = type(data).__module__
+    held = home.startswith("pyspark.") or (
+        home.startswith("narwhals.") and data.implementation.name.startswith("PYSPARK")
+    )
+    if held and inputs.engine not in (None, "spark"):
+        raise FairauditError(
+            f"Spark counts what is in its dataframes, not {inputs.engine}; leave the engine out."
+        )
+    return held or inputs.engine == "spark"
+
+
+def opened(data: Any, inputs: Inputs, engine: Engine, view: str = "preds") -> Source:
     """The relation of `data`, with the columns of `--with` beside it where asked."""
     source = _open(data, engine, view)
     if inputs.with_file is None or inputs.on is None:
@@ -54,7 +73,11 @@ def opened(data: Any, inputs: Inputs, engine: Duck, view: str = "preds") -> Sour
         return join(source, other, inputs.on)
 
 
-def _open(data: Any, engine: Duck, view: str) -> Source:
+def _open(data: Any, engine: Engine, view: str) -> Source:
+    if not isinstance(engine, Duck):
+        from fairaudit.spark_files import open_spark
+
+        return open_spark(data, engine)
     if isinstance(data, str | Path):
         data = [data]
     if isinstance(data, list | tuple) and data and all(isinstance(p, str | Path) for p in data):

@@ -1,0 +1,184 @@
+"""Files of predictions as one dataframe of Spark, by the rules of DuckDB's reading: the same rows, the same text."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+from collections.abc import Iterator, Sequence
+from functools import reduce
+from pathlib import Path
+from typing import Any
+
+from fairaudit.errors import FairauditError
+from fairaudit.files import check_file, check_path, header_of, kind_of, one_schema, parts_in, text_in
+from fairaudit.source import Source
+from fairaudit.spark import Spark, is_spark, native, open_frame
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
+_JSON = (".jsonl", ".ndjson", ".json")
+#: Spark reads a text file of this size in one piece anyway; a line break inside quotes then costs nothing.
+_ONE_PIECE = 128 * 2**20
+_INFERENCE = "spark.sql.sources.partitionColumnTypeInference.enabled"
+#: Text stays as it is, only nothing is missing; a row that does not fit the header is an error.
+_CSV = {
+    "header": "true", "quote": '"', "escape": '"', "nullValue": "", "emptyValue": "", "mode": "FAILFAST",
+    "ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false", "maxCharsPerColumn": "-1",
+    "columnPruning": "false", "unescapedQuoteHandling": "RAISE_ERROR", "encoding": "UTF-8",
+}  # fmt: skip
+
+
+def open_spark(data: Any, engine: Spark) -> Source:
+    """The relation of a dataframe of Spark, or of files. Raises FairauditError for data that Spark does not hold."""
+    if is_spark(data):
+        return open_frame(native(data), engine)
+    items = [data] if isinstance(data, str | Path) else data
+    if isinstance(items, list | tuple) and items and all(isinstance(p, str | Path) for p in items):
+        return open_paths([str(p) for p in items], engine)
+    raise FairauditError(
+        f"the Spark engine reads files and Spark's dataframes, not {type(data).__name__}; leave the engine out, or "
+        "make it a Spark dataframe first."
+    )
+
+
+def open_paths(items: Sequence[str], engine: Spark) -> Source:
+    """The relation of files, patterns, folders or URLs, all of one kind and one schema.
+
+    What is on this machine is looked at before Spark is asked; URLs, and paths of a cluster's own file system, are
+    handed to Spark as they are. Raises FairauditError for anything that cannot be read as a table.
+    """
+    if "-" in items:
+        raise FairauditError("Spark cannot read standard input; name a file, or leave --engine spark out.")
+    local = _local_paths(engine)
+    far = [p for p in items if _URL.match(p) or not local]
+    if far and len(far) < len(items):
+        raise FairauditError(
+            f"{far[0]} and files of this machine are not read together; copy one to the other."
+        )
+    paths = far or [p for item in items for p in check_path(item)]
+    kinds = {_kind(p) for p in far} if far else {kind_of(p) for p in paths}
+    if len(kinds) > 1:
+        raise FairauditError(
+            f"files of one kind are read together, not {', '.join(sorted(kinds))}; convert some."
+        )
+    kind = kinds.pop()
+    where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
+    with engine.speaking(where), _texts_of_folders(engine):
+        frame = _far(far, kind, engine) if far else _near(paths, kind, engine)
+    return open_frame(frame, engine, where)
+
+
+def _local_paths(engine: Spark) -> bool:
+    """Whether a path without a scheme is one of this machine's, as Spark sees it."""
+    try:
+        home = engine.session.sparkContext._jsc.hadoopConfiguration().get("fs.defaultFS")
+    except Exception:  # Spark Connect has no context; what is behind it is another machine
+        return False
+    return home is None or str(home).startswith("file:")
+
+
+def _kind(url: str) -> str:
+    """A URL's kind by its ending; a folder without one holds what Spark writes, Parquet."""
+    last = url.rstrip("/").rpartition("/")[2]
+    return kind_of(last) if re.search(r"\.[A-Za-z]+(\.gz)?$", last) else ".parquet"
+
+
+@contextlib.contextmanager
+def _texts_of_folders(engine: Spark) -> Iterator[None]:
+    """Values in the names of folders (`day=01`) are the text they are, not numbers."""
+    before = engine.session.conf.get(_INFERENCE)
+    engine.session.conf.set(_INFERENCE, "false")
+    try:
+        yield
+    finally:
+        engine.session.conf.set(_INFERENCE, before)
+
+
+def _far(paths: Sequence[str], kind: str, engine: Spark) -> Any:
+    reader = engine.session.read
+    if kind in _JSON:
+        return reader.option("mode", "FAILFAST").json(list(paths))
+    if kind in (".parquet", ".pq"):
+        return reader.option("mergeSchema", "true").parquet(*paths)
+    first = reader.text(list(paths)).limit(1).collect()
+    if not first:
+        raise FairauditError(f"{paths[0]} is empty; predictions need a header and rows.")
+    header, delimiter = header_of(io.StringIO(first[0][0].removeprefix("\ufeff")), kind, paths[0])
+    options = {**_CSV, "sep": delimiter, "enforceSchema": "false"}
+    return reader.options(**options).schema(_texts(header)).csv(list(paths))
+
+
+def _near(paths: Sequence[str], kind: str, engine: Spark) -> Any:
+    """One dataframe of the files of this machine, whose schemas are compared first."""
+    for path in paths:
+        check_file(path, kind)
+    reader = _columns_of_json if kind in _JSON else _columns_of_text
+    one_schema(paths, kind, _columns_of_parquet if kind in (".parquet", ".pq") else reader, engine)
+    by_root: dict[str | None, list[str]] = {}
+    for path in paths:
+        by_root.setdefault(_root(path), []).append(path)
+    frames = [_read(own, kind, root, engine) for root, own in by_root.items()]
+    return reduce(lambda a, b: a.unionByName(b), frames)
+
+
+def _root(path: str) -> str | None:
+    """The folder above the first one whose name is a column and a value; None where there is none."""
+    parts = Path(path).absolute().parts
+    named = [i for i, p in enumerate(parts[:-1]) if re.fullmatch(r"[^=]+=.+", p)]
+    return str(Path(*parts[: named[0]])) if named and parts_in(path) else None
+
+
+def _read(paths: Sequence[str], kind: str, root: str | None, engine: Spark) -> Any:
+    reader = engine.session.read
+    if root is not None:
+        reader = reader.option("basePath", root)
+    files = [_verbatim(p) for p in paths]
+    if kind in (".parquet", ".pq"):
+        return reader.parquet(*files)
+    if kind in _JSON:
+        return reader.options(mode="FAILFAST", multiLine=_is_array(paths[0])).json(files)
+    with text_in(paths[0]) as text:
+        header, delimiter = header_of(text, kind, paths[0])
+    whole = all(p.lower().endswith(".gz") or Path(p).stat().st_size <= _ONE_PIECE for p in paths)
+    return reader.options(**_CSV, sep=delimiter, multiLine=whole).schema(_texts(header)).csv(files)
+
+
+def _verbatim(path: str) -> str:
+    """A path as a pattern that matches nothing else."""
+    return re.sub(r"([*?\[\]{}\\])", r"\\\1", str(Path(path).absolute()))
+
+
+def _texts(header: Sequence[str]) -> Any:
+    from pyspark.sql.types import StringType, StructField, StructType
+
+    return StructType([StructField(name, StringType()) for name in header])
+
+
+def _is_array(path: str) -> bool:
+    """Whether a file of JSON is one array rather than a line a row."""
+    with text_in(path) as text:
+        return text.read(4096).lstrip()[:1] == "["
+
+
+def _columns_of_parquet(paths: Sequence[str], _engine: Spark, _kind: str) -> tuple[dict[str, str], str]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(paths[0])
+    except (pa.ArrowException, OSError) as error:
+        raise FairauditError(
+            f"{paths[0]} cannot be read as a table; it is damaged, or not what its ending says."
+        ) from error
+    return {f.name: str(f.type) for f in schema} | parts_in(paths[0]), ""
+
+
+def _columns_of_text(paths: Sequence[str], _engine: Spark, kind: str) -> tuple[dict[str, str], str]:
+    with text_in(paths[0]) as text:
+        header, _ = header_of(text, kind, paths[0])
+    return dict.fromkeys(header, "text") | parts_in(paths[0]), ""
+
+
+def _columns_of_json(paths: Sequence[str], engine: Spark, kind: str) -> tuple[dict[str, str], str]:
+    found = _read(paths, kind, None, engine).schema.fields
+    return {f.name: f.dataType.simpleString() for f in found} | parts_in(paths[0]), ""
