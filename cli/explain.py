@@ -27,7 +27,7 @@ def explain(
 ) -> None:
     """Say what a metric, a rule or a word means, in formula and plain words. Without a name, list all."""
     wanted = output.targets(out, FORMATS, [policy])
-    from fairaudit.auditing import document
+    from fairaudit.document import document
     from fairaudit.report import markdown, text
 
     blocks, content = _found(" ".join(name or ()), policy)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fairaudit.catalogue import BY_ID, estimates
 from fairaudit.columns import Inputs
+from fairaudit.document import document, read_document, sha256_of
 from fairaudit.emit import EXACT
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.estimate import Estimate
@@ -124,74 +122,6 @@ class Audit:
             raise FairauditError(
                 f"this {SCHEMA} file lacks a part it must have ({error}); write it anew."
             ) from error
-
-
-def sha256_of(content: Mapping[str, Any]) -> str:
-    """The checksum of a content object: SHA-256 of its JSON with sorted keys and no spaces."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def document(
-    schema: str, version: str, content: Mapping[str, Any], indent: int | None = 1, **more: Any
-) -> str:
-    """A result file: the content, its checksum, and beside them what differs from run to run."""
-    from fairaudit import __version__
-
-    run = {"version": __version__, "time": datetime.now(UTC).isoformat(timespec="seconds")}
-    whole = {"schema": schema, "schema_version": version, "content": content, **more,
-             "content_sha256": sha256_of(content), "run": run}  # fmt: skip
-    return (_ENCODER.encode(whole) if indent is None else "".join(_lines(whole, indent))) + "\n"
-
-
-#: Without indent, so that the encoder written in C is used.
-_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-
-
-def _lines(value: Any, indent: int, depth: int = 0) -> Iterator[str]:
-    """JSON with a line for each record of a list, and for each key of what holds such lists or stands outside them."""
-    if not _opens(value, depth):
-        yield _ENCODER.encode(value)
-        return
-    space, records = "\n" + " " * indent * (depth + 1), not isinstance(value, Mapping)
-    yield "[" if records else "{"
-    if records and not any(
-        _opens(v, depth + 1) for v in value[0].values()
-    ):  # a hundred thousand estimates, say
-        yield space + f",{space}".join(map(_ENCODER.encode, value))
-    else:
-        comma = ""
-        for key, item in (("", v) for v in value) if records else value.items():
-            yield f"{comma}{space}" + ("" if records else f"{_ENCODER.encode(key)}: ")
-            yield from _lines(item, indent, depth + 1)
-            comma = ","
-    yield "\n" + " " * indent * depth + ("]" if records else "}")
-
-
-def _opens(value: Any, depth: int) -> bool:
-    """Whether a part of a document takes several lines."""
-    if isinstance(value, Mapping):
-        return depth < 2 and any(isinstance(v, Mapping) or _opens(v, 2) for v in value.values())
-    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], Mapping)
-
-
-def read_document(text: str, schema: str, version: str) -> dict[str, Any]:
-    """The content of a result file. Raises FairauditError for other text, another schema or a newer version."""
-    try:
-        whole = json.loads(text)
-    except ValueError as error:
-        raise FairauditError(f"not a {schema} file: it is not JSON ({error}).") from error
-    if (
-        not isinstance(whole, dict)
-        or whole.get("schema") != schema
-        or not isinstance(whole.get("content"), dict)
-    ):
-        raise FairauditError(f'not a {schema} file: it does not say "schema": "{schema}".')
-    if str(whole.get("schema_version", "")).split(".")[0] != version.split(".", maxsplit=1)[0]:
-        raise FairauditError(
-            f"this file has schema version {whole.get('schema_version')}, but this version reads {version}; update."
-        )
-    return dict(whole["content"])
 
 
 def audit_tally(tally: Tally, settings: Settings | None = None, names: Naming | None = None) -> Audit:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from fairaudit import simultaneous
-from fairaudit.emit import Place, each, listed_places, over, own_intervals, stratum_status, too_few
+from fairaudit.emit import class_listing, each, group_listing, over, own_intervals, stratum_status, too_few
 from fairaudit.estimate import Estimate, undefined
 from fairaudit.intervals import Parts, Shares
 from fairaudit.rates import Family, family
@@ -126,21 +126,19 @@ def f1(view: View, metric: str) -> Iterator[Estimate]:
     """F1 of each class over all rows."""
     method = "score-f1" if view.without_bucket is None else "score-jackknife"
     why = "class in neither labels nor predictions"
-    yield from each(view, metric, view.once(f1_family), _classes(view), why, share=False, method=method)
+    yield from each(view, metric, view.once(f1_family), class_listing(view), why, share=False, method=method)
 
 
 def recall(view: View, metric: str) -> Iterator[Estimate]:
     """Recall of each class over all rows."""
-    yield from each(view, metric, view.once(recall_family), _classes(view), "no rows of this class")
+    yield from each(view, metric, view.once(recall_family), class_listing(view), "no rows of this class")
 
 
 def precision(view: View, metric: str) -> Iterator[Estimate]:
     """Precision of each class over all rows."""
-    yield from each(view, metric, precision_family(view), _classes(view), "no rows predicted as this class")
-
-
-def _classes(view: View) -> list[Place]:
-    return [{"class_": c} for c in view.classes]
+    yield from each(
+        view, metric, precision_family(view), class_listing(view), "no rows predicted as this class"
+    )
 
 
 def recall_family(view: View) -> Family:
@@ -219,12 +217,10 @@ def macro(view: View, metric: str) -> Iterator[Estimate]:
     """`f1_macro` or `recall_macro` of each group (of all rows in the overall view), absent classes listed."""
     found = view.once(f1_macro_family if metric == "f1_macro" else recall_macro_family)
     method = "score-influence" if view.without_bucket is None else "score-jackknife"
-    every = own_intervals(view, found, method)
-    support, places = view.rows.support, listed_places(view)
-    numbers = (found.shares.value.tolist(), found.rows.tolist())
-    for g, (place, interval, value, rows) in enumerate(zip(places, every, *numbers, strict=True)):
-        if place is None:
-            continue
+    where = group_listing(view)
+    every, support = own_intervals(view, found, where, method), view.rows.support
+    numbers = (a[where.at].tolist() for a in (np.arange(len(support)), found.shares.value, found.rows))
+    for place, interval, g, value, rows in zip(where.places, every, *numbers, strict=True):
         if value != value:
             yield undefined(metric, view.by, "no rows", int(rows), **place)
             continue

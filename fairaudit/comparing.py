@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit.auditing import Audit, audit_tally, document, resolved, sha256_of
+from fairaudit.auditing import Audit, audit_tally, resolved
 from fairaudit.catalogue import BY_ID
 from fairaudit.columns import Inputs
+from fairaudit.document import document, sha256_of
 from fairaudit.errors import FairauditError
 from fairaudit.estimate import Estimate
 from fairaudit.files import check_foreign

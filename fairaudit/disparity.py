@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from fairaudit import intervals, simultaneous
-from fairaudit.emit import Place, cell_places, each, listed_places, over, stratum_status, too_few
+from fairaudit.emit import Listing, cell_listing, each, group_listing, over, stratum_status, too_few
 from fairaudit.estimate import Estimate, undefined
 from fairaudit.intervals import clipped
 from fairaudit.rates import RATES, Family, family, named, recalls
@@ -30,13 +30,13 @@ LACKS = {
 
 def rate(view: View, metric: str) -> Iterator[Estimate]:
     """A rate of each group (of all rows in the overall view), with Wilson's interval."""
-    yield from each(view, metric, named(view, metric), listed_places(view), LACKS[metric])
+    yield from each(view, metric, named(view, metric), group_listing(view), LACKS[metric])
 
 
 def recall_by_cell(view: View, metric: str) -> Iterator[Estimate]:
     """`tpr` of each class in each group: P(Ŷ = c | Y = c, S = s)."""
     yield from each(
-        view, metric, view.once(recalls), cell_places(view), "no rows of this class in this group"
+        view, metric, view.once(recalls), cell_listing(view), "no rows of this class in this group"
     )
 
 
@@ -142,12 +142,12 @@ def to_overall(view: View, metric: str, rate: str) -> Iterator[Estimate]:
 
     why = ("no such rows in other groups", LACKS[rate])
     rows = (found.rows[mine], found.rows[rest])
-    yield from _compared(view, metric, value, rows, bounds, "newcombe-scaled", listed_places(view), why)
+    yield from _compared(view, metric, value, rows, bounds, "newcombe-scaled", group_listing(view), why)
 
 
 def _compared(
     view: View, metric: str, value: Array, rows: tuple[Array, Array], bounds: Callable[[], tuple[Array, Array]],
-    method: str, places: list[Place | None], why: tuple[str, str],
+    method: str, where: Listing, why: tuple[str, str],
 ) -> Iterator[Estimate]:  # fmt: skip
     """One estimate for each stratum held against all the others.
 
@@ -157,10 +157,8 @@ def _compared(
     ends: list[Any] = [np.full(len(value), np.nan)] * 2
     if view.settings.interval != NO_INTERVALS:
         ends = list(bounds())
-    numbers = (a.tolist() for a in (value, *rows, *ends))
-    for place, number, mine, others, low, high in zip(places, *numbers, strict=True):
-        if place is None:
-            continue
+    numbers = (a[where.at].tolist() for a in (value, *rows, *ends))
+    for place, number, mine, others, low, high in zip(where.places, *numbers, strict=True):
         if min(mine, others) == 0:
             yield undefined(metric, view.by, why[mine == 0], int(mine), **place)
             continue
@@ -222,7 +220,7 @@ def eod(view: View, metric: str) -> Iterator[Estimate]:
     why = ("no rows of this class outside this group", "no rows of this class in this group")
     rows = (contrast.rows[0], contrast.rows[1])
     value = np.abs(contrast.value)
-    yield from _compared(view, metric, value, rows, bounds, "newcombe", cell_places(view), why)
+    yield from _compared(view, metric, value, rows, bounds, "newcombe", cell_listing(view), why)
 
 
 def eod_max(view: View, metric: str) -> Iterator[Estimate]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,30 +15,35 @@ from fairaudit.rates import Family
 from fairaudit.view import NO_INTERVALS, View
 
 Array = np.ndarray[Any, Any]
-#: Where a stratum's number stands: `group` and `class_`, as keywords of `Estimate`. None: it is not listed.
+#: Where a stratum's number stands: `group` and `class_`, as keywords of `Estimate`.
 Place = dict[str, Any]
 #: The interval of single shares that can be asked for instead of Wilson's.
 EXACT = "clopper-pearson"
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Listing:
+    """The strata that are listed one by one: where each number stands, and its position `at` among all strata."""
+
+    places: Sequence[Place]
+    at: Array
+
+
 def each(
-    view: View, metric: str, family: Family, where: Iterable[Place | None], why: str, share: bool = True,
-    method: str = "",
-) -> Iterator[Estimate]:  # fmt: skip
+    view: View, metric: str, family: Family, where: Listing, why: str, share: bool = True, method: str = ""
+) -> Iterator[Estimate]:
     """One estimate a stratum, each with its own interval.
 
-    `where`: `group` and `class_` of each stratum. `why`: what a stratum without a denominator lacks. `share`: whether
-    it is a share of rows, so that Clopper and Pearson's interval can be asked for. `method`: the interval's name,
-    where it is not that of a share.
+    `why`: what a stratum without a denominator lacks. `share`: whether it is a share of rows, so that Clopper and
+    Pearson's interval can be asked for. `method`: the interval's name, where it is not that of a share.
     """
     kind = view.settings.interval if share else "wilson"
     if not method:
         method = kind if family.shares.corr is None else f"{kind}-jackknife"
-    numbers = (family.shares.value, family.rows, family.numerator, family.denominator)
-    every = own_intervals(view, family, method, exact if kind == EXACT else wilson)
-    for place, interval, value, n, up, down in zip(where, every, *(a.tolist() for a in numbers), strict=True):
-        if place is None:
-            continue
+    intervals = own_intervals(view, family, where, method, exact if kind == EXACT else wilson)
+    columns = (family.shares.value, family.rows, family.numerator, family.denominator)
+    numbers = (a[where.at].tolist() for a in columns)
+    for place, interval, value, n, up, down in zip(where.places, intervals, *numbers, strict=True):
         if value != value:
             yield undefined(metric, view.by, why, int(n), **place)
             continue
@@ -48,14 +54,16 @@ def each(
         )  # fmt: skip
 
 
-def own_intervals(view: View, family: Family, method: str, share: Share = wilson) -> list[Interval | None]:
-    """Each estimate's own interval; None where there is no estimate, or no interval is asked for."""
-    out: list[Interval | None] = [None] * len(family.shares.value)
-    filled = np.flatnonzero(np.isfinite(family.shares.value))
+def own_intervals(
+    view: View, family: Family, where: Listing, method: str, share: Share = wilson
+) -> list[Interval | None]:
+    """Each listed estimate's own interval; None where there is no estimate, or no interval is asked for."""
+    out: list[Interval | None] = [None] * len(where.at)
+    filled = np.flatnonzero(np.isfinite(family.shares.value[where.at]))
     level = view.settings.level
     if view.settings.interval == NO_INTERVALS or not len(filled):
         return out
-    bounds = simultaneous.single(family.shares.take(filled), level, share)
+    bounds = simultaneous.single(family.shares.take(where.at[filled]), level, share)
     ends = (a.tolist() for a in (filled, bounds.value, bounds.low, bounds.high))
     for k, value, low, high in zip(*ends, strict=True):
         out[k] = clipped(value, low, high, level, method)
@@ -75,20 +83,28 @@ def group_places(view: View) -> list[Place]:
     return [{}] if view.kind != "attribute" else [{"group": g} for g in view.groups]
 
 
-def listed_places(view: View) -> list[Place | None]:
-    """`group_places`, with None for the groups that are too many and too small to be listed one by one."""
+def class_listing(view: View) -> Listing:
+    """The classes."""
+    return Listing([{"class_": c} for c in view.classes], np.arange(len(view.classes)))
+
+
+def group_listing(view: View) -> Listing:
+    """The groups; without those that are too many, and too small, to be listed one by one."""
     if view.listed is None:
-        return list(group_places(view))
-    return [{"group": g} if kept else None for g, kept in zip(view.groups, view.listed.tolist(), strict=True)]
+        places = group_places(view)
+        return Listing(places, np.arange(len(places)))
+    at = np.flatnonzero(view.listed)
+    return Listing([{"group": view.groups[k]} for k in at.tolist()], at)
 
 
-def cell_places(view: View) -> list[Place | None]:
-    """Where the number of each group and class stands, groups × classes; None where it is not listed."""
-    listed = view.listed_cells
-    places: list[Place | None] = [{"group": g, "class_": c} for g in view.groups for c in view.classes]
-    if listed is None:
-        return places
-    return [place if kept else None for place, kept in zip(places, listed.ravel().tolist(), strict=True)]
+def cell_listing(view: View) -> Listing:
+    """The cells of a group and a class, groups × classes flattened; without those that are not listed one by one."""
+    if view.listed_cells is None:
+        places = [{"group": g, "class_": c} for g in view.groups for c in view.classes]
+        return Listing(places, np.arange(len(places)))
+    at, classes = np.flatnonzero(view.listed_cells), view.classes
+    found = (divmod(k, len(classes)) for k in at.tolist())
+    return Listing([{"group": view.groups[g], "class_": classes[c]} for g, c in found], at)
 
 
 def over(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit.emit import listed_places, over, stratum_status, too_few
+from fairaudit.emit import class_listing, group_listing, over, stratum_status, too_few
 from fairaudit.estimate import Estimate, undefined
 from fairaudit.intervals import Interval, criticals
 from fairaudit.view import NO_INTERVALS, View
@@ -58,11 +58,9 @@ def mean_loss(view: View, metric: str) -> Iterator[Estimate]:
     assert isinstance(t, np.ndarray)
     method = "student-t" if strata.errors is None else "t-jackknife"
     half = t * np.sqrt(strata.var) if view.settings.interval != NO_INTERVALS else np.full(len(t), np.nan)
-    places = [{"class_": c} for c in view.classes] if view.kind == "class" else listed_places(view)
-    numbers = (a.tolist() for a in (strata.rows, strata.mean, half))
-    for place, n, value, reach in zip(places, *numbers, strict=True):
-        if place is None:
-            continue
+    where = class_listing(view) if view.kind == "class" else group_listing(view)
+    numbers = (a[where.at].tolist() for a in (strata.rows, strata.mean, half))
+    for place, n, value, reach in zip(where.places, *numbers, strict=True):
         if not np.isfinite(value):
             yield undefined(metric, view.by, "no rows", int(n), **place)
             continue

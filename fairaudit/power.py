@@ -212,8 +212,10 @@ def visible(audit: Audit, metric: str, gap: float | None = None, power: float = 
         pooled = _pooled([(e.value, e.n) for e in found])
         judged = max(sum(e.n >= audit.settings.min_events for e in found), 2)
         reach = tukey(judged, round(audit.settings.level, 12)) + critical(1 - power)
+        largest, second = (*sorted(range(len(rows)), key=lambda k: -rows[k])[:2], None)[:2]
         for k, e in enumerate(found):
-            other = max((n for i, n in enumerate(rows) if i != k), default=0.0)
+            at = second if k == largest else largest
+            other = 0.0 if at is None else rows[at]
             out.append(Visible(by, str(e.group), e.n, e.value, *_seen(pooled, rows[k], other, reach, gap)))
     return out
 

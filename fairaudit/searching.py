@@ -13,6 +13,7 @@ import numpy as np
 from fairaudit import contrasts
 from fairaudit.catalogue import BY_ID
 from fairaudit.errors import FairauditError
+from fairaudit.intervals import criticals
 from fairaudit.strata import contrast
 from fairaudit.view import NO_INTERVALS, View
 
@@ -92,7 +93,7 @@ def _of_view(view: View) -> list[dict[str, Any]]:
             continue
         found = contrasts.to_rest(whole, quotient=False, lower_is_better=False, of_all=True)
         size = len(view.groups)
-        p = _p_values(found)
+        p = _p_values(found, 1 - view.settings.level)
         for k, group in enumerate(view.groups):
             if found.usable[k]:
                 value = float(found.value[k])
@@ -101,18 +102,28 @@ def _of_view(view: View) -> list[dict[str, Any]]:
     return out
 
 
-def _p_values(found: contrasts.Contrasts) -> Array:
-    """One-sided p of each contrast being at most 0: the tail at which its lower bound touches 0 (by bisection)."""
-    from fairaudit.special import ndtr
+def _p_values(found: contrasts.Contrasts, alpha: float) -> Array:
+    """One-sided p of each contrast being at most 0: the tail at which its lower bound touches 0 (by bisection).
 
-    low, high = np.zeros(len(found.value)), np.full(len(found.value), _FARTHEST)
-    for _ in range(_STEPS):
+    1 where it is above alpha / 2 or the contrast is not usable: no rule marks those, and there may be thousands.
+    """
+    out = np.ones(len(found.value))
+    usual = np.broadcast_to(criticals(alpha / 2, found.df), out.shape)
+    with np.errstate(invalid="ignore"):
+        above = np.flatnonzero(found.usable & (found.value > 0))
+    likely = above[found.bounds(usual, 1.0, above)[0] > 0] if len(above) else above
+    low, high = np.zeros(len(out)), np.full(len(out), _FARTHEST)
+    for _ in range(_STEPS if len(likely) else 0):
         middle = (low + high) / 2
-        with np.errstate(invalid="ignore"):
-            above = found.bounds(middle, 1.0, None)[0] > 0
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
-    if not isinstance(found.df, np.ndarray):
-        return np.asarray(ndtr(-low))
-    from fairaudit.special import stdtr
+        beyond = found.bounds(middle, 1.0, likely)[0] > 0
+        low[likely] = np.where(beyond, middle[likely], low[likely])
+        high[likely] = np.where(beyond, high[likely], middle[likely])
+    if isinstance(found.df, np.ndarray):
+        from fairaudit.special import stdtr
 
-    return np.asarray(stdtr(found.df, -low))
+        out[likely] = stdtr(found.df[likely], -low[likely])
+    else:
+        from fairaudit.special import ndtr
+
+        out[likely] = ndtr(-low[likely])
+    return out

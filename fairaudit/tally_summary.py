@@ -31,7 +31,7 @@ def summary(tally: Tally) -> dict[str, Any]:
 
 def document(about: dict[str, Any]) -> str:
     """A summary as JSON text."""
-    from fairaudit.auditing import document as written
+    from fairaudit.document import document as written
 
     return written(SCHEMA, SCHEMA_VERSION, about)
 

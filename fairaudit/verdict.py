@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fairaudit.auditing import document, sha256_of
+from fairaudit.document import document, sha256_of
 
 SCHEMA, SCHEMA_VERSION = "fairaudit.verdict", "1.0"
 PASS, FAIL, INCONCLUSIVE, WAIVED = "pass", "fail", "inconclusive", "waived"

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from fairaudit.auditing import Audit, sha256_of
+from fairaudit.auditing import Audit
 from fairaudit.catalogue import BY_ID
+from fairaudit.document import sha256_of
 from fairaudit.errors import FairauditError
 from fairaudit.estimate import Estimate
 from fairaudit.report.words import listed, number, unit, where_attained

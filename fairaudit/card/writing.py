@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fairaudit.auditing import document
 from fairaudit.card import cyclonedx, huggingface, ll144, ll144_page
 from fairaudit.card.facts import FORBIDDEN, Names, Source, gaps, left_out
+from fairaudit.document import document
 from fairaudit.errors import FairauditError, did_you_mean
 
 FORMATS = ("hf", "ll144", "cyclonedx")

@@ -16,6 +16,10 @@ from fairaudit.view import NO_INTERVALS
 
 #: More small groups than this are said in one sentence.
 MANY_SMALL = 20
+_SMALL = {
+    "small_group": "small groups",
+    "small_stratum": "groups or classes are left out of minima, maxima and gaps in some of their numbers",
+}
 
 
 def page(
@@ -142,19 +146,23 @@ def _one_class(a: Audit, known: Mapping[Key, Estimate]) -> list[str]:
 
 
 def _merged(warnings: Iterable[Mapping[str, str]]) -> list[str]:
-    """Warnings that say the same of several groups become one; what is said of many groups stands last."""
-    groups: dict[tuple[bool, str], list[str]] = {}
-    small = [w["message"] for w in warnings if w["code"] == "small_group"]
+    """Warnings that say the same of several groups become one, and those about many small groups one sentence."""
+    said: dict[tuple[str, str], list[str]] = {}
     for w in warnings:
         who, _, what = w["message"].partition(": ")
-        if w["code"] == "small_stratum":
-            groups.setdefault((len(small) > MANY_SMALL, what), []).append(who)
-        elif w["code"] != "small_group" or len(small) <= MANY_SMALL:
-            groups.setdefault((False, w["message"]), []).append("")
-    if len(small) > MANY_SMALL:
-        groups[False, f"{count(len(small))} small groups: {listed(small, 3)}"] = [""]
-    ordered = sorted(groups.items(), key=lambda item: item[0][0])
-    return [f"{listed(who, 12)}: {what}" if who[0] else what for (_, what), who in ordered]
+        of_strata = w["code"] == "small_stratum"
+        said.setdefault((w["code"], what if of_strata else w["message"]), []).append(who if of_strata else "")
+    out, many = [], {code: sum(len(v) for (c, _), v in said.items() if c == code) for code in _SMALL}
+    for (code, what), strata in said.items():
+        if many.get(code, 0) <= MANY_SMALL:
+            out.append(f"{listed(strata, 12)}: {what}" if strata[0] else what)
+    for code, text in _SMALL.items():
+        if many[code] > MANY_SMALL:
+            names = [
+                name for (c, what), who in said.items() if c == code for name in (who if who[0] else [what])
+            ]
+            out.append(f"{count(many[code])} {text}: {listed(names, 3)}")
+    return out
 
 
 def _worst(known: Mapping[Key, Estimate], attributes: Sequence[str]) -> list[Block]:

@@ -10,7 +10,7 @@ from fairaudit.auditing import Audit
 from fairaudit.catalogue import BY_ID
 from fairaudit.estimate import Estimate
 from fairaudit.power import Visible, visible
-from fairaudit.report.words import number, stands_by, unit
+from fairaudit.report.words import listed, number, stands_by, unit
 
 Key = tuple[str, str, str | None, str | None]
 
@@ -154,5 +154,6 @@ def _reach(plan: Sequence[Visible], by: str, rate: str) -> str:
     ends = [
         f"{number(rate, v.gap or 0.0)} ({v.group})" for v in ((best, worst) if best is not worst else (best,))
     ]
-    blind = f"; none for {', '.join(v.group for v in mine if v.gap is None)}" if len(gaps) < len(mine) else ""
+    unlikely = [v.group for v in mine if v.gap is None]
+    blind = f"; none for {listed(unlikely, 12)}" if unlikely else ""
     return f"An 80 % chance of a flag took a gap in {rate} of {' to '.join(ends)} points{blind} (see fairaudit plan)."
