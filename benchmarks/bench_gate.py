@@ -39,9 +39,9 @@ min = 0.70
 """
 
 
-def prepared(folder: Path, asked: int) -> tuple[Path, Path, str]:
+def prepared(folder: Path, out: Path, asked: int) -> tuple[Path, Path, str]:
     """Predictions, policy, and what the rows are."""
-    policy = folder / "fairaudit.toml"
+    policy = out / "fairaudit.toml"
     real = SHARED / "acsincome_pred_lightgbm.parquet"
     if real.exists() and not asked:
         labels = SHARED / "ACSIncome.test.parquet"
@@ -54,13 +54,13 @@ def prepared(folder: Path, asked: int) -> tuple[Path, Path, str]:
 def main() -> int:
     """Measure, print, save."""
     given = measuring.options(__doc__, repeats=5)
-    with measuring.folder(given.data) as folder:
-        preds, policy, data = prepared(folder, given.rows)
+    with measuring.folder(given.data) as folder, measuring.folder(None) as out:
+        preds, policy, data = prepared(folder, out, given.rows)
         gate = [measuring.FAIRAUDIT, "gate", str(preds), "--policy", str(policy)]
         channels = ("json", "md", "junit", "sarif", "github", "gitlab")
         commands = {
             "gate": gate,
-            "gate, every channel": [*gate, *(f for k in channels for f in ("-o", f"{k}:{folder / k}"))],
+            "gate, every channel": [*gate, *(f for k in channels for f in ("-o", f"{k}:{out / k}"))],
             "import numpy, duckdb": [sys.executable, "-c", "import numpy, duckdb"],
         }
         # the verdict is an exit code: 0, 1 or 3 are answers

@@ -19,9 +19,9 @@ METRICS = ("roc_auc", "ece", "brier")
 def main() -> int:
     """Measure, print, save."""
     given = measuring.options(__doc__, rows=10_000_000, repeats=5)
-    with measuring.folder(given.data) as folder:
+    with measuring.folder(given.data) as folder, measuring.folder(None) as out:
         path = str(drawn_rows.made("scores", given.rows, folder))
-        saved = folder / "scores-audit.json"
+        floor = [sys.executable, str(measuring.HERE / "floor.py"), path, "region", "outcome"]
         audited = [
             measuring.FAIRAUDIT,
             "report",
@@ -33,22 +33,14 @@ def main() -> int:
             "--positive",
             "1",
         ]
-        runs = measuring.side_by_side(
-            {
-                "floor": [
-                    sys.executable,
-                    str(measuring.HERE / "floor.py"),
-                    path,
-                    "region",
-                    "outcome",
-                    "decided",
-                ],
-                "counts": [*audited, "--y-pred", "decided", "-o", f"json:{folder / 'counts-audit.json'}"],
-                "scores": [*audited, "--y-score", "chance", "-o", f"json:{saved}"],
-            },
-            given.repeats,
-        )
-        shown = metrics_of(json.loads(saved.read_text())["content"])
+        commands = {
+            "floor": [*floor, "decided"],
+            "floor_binned": [*floor, "floor(chance * 10000)::INT"],
+            "counts": [*audited, "--y-pred", "decided", "-o", f"json:{out / 'counts.json'}"],
+            "scores": [*audited, "--y-score", "chance", "-o", f"json:{out / 'scores.json'}"],
+        }
+        runs = measuring.side_by_side(commands, given.repeats)
+        shown = metrics_of(json.loads((out / "scores.json").read_text())["content"])
     found = {name: measuring.summary(run) for name, run in runs.items()}
     ratio = measuring.ratio([r.seconds for r in runs["scores"]], [r.seconds for r in runs["counts"]])
     measuring.save(

@@ -19,18 +19,18 @@ LIMIT = 300.0  # seconds
 def main() -> int:
     """Measure, print, save."""
     given = measuring.options(__doc__, rows=10_000_000, repeats=3)
-    with measuring.folder(given.data) as folder:
-        found = [case(*one, given.repeats) for one in commands(given.rows, folder)]
+    with measuring.folder(given.data) as folder, measuring.folder(None) as out:
+        found = [case(*one, given.repeats) for one in commands(given.rows, folder, out)]
     measuring.save(
         "wide", given, {"data": {k: drawn_rows.KINDS[k] for k in ("wide", "attributes")}, "cases": found}
     )
     return 0
 
 
-def commands(rows: int, folder: Path) -> list[tuple[str, str, dict[str, Sequence[str]]]]:
+def commands(rows: int, folder: Path, out: Path) -> list[tuple[str, str, dict[str, Sequence[str]]]]:
     """Name, plain words, and the commands that are run in turn."""
     wide, many = (str(drawn_rows.made(kind, rows, folder)) for kind in ("wide", "attributes"))
-    saved, tally = f"json:{folder / 'wide-audit.json'}", str(folder / "wide.tally")
+    saved, tally = f"json:{out / 'audit.json'}", str(out / "cells.tally")
     report, tabulate = [measuring.FAIRAUDIT, "report"], [measuring.FAIRAUDIT, "tabulate"]
     three = ["-s", "a", "-s", "b", "-s", "c"]
     return [

@@ -15,7 +15,10 @@ TOOLS = {
     "aequitas": "aequitas", "pandas": "pandas, groupby by hand", "duckdb": "DuckDB, bare GROUP BY",
     "fairaudit": "**fairaudit**, the same numbers", "fairaudit_panel": "**fairaudit**, whole panel with intervals",
 }  # fmt: skip
-WHO = {"fairaudit": "fairaudit", "floor": "bare GROUP BY", "counts": "labels only", "scores": "with scores"}
+WHO = {
+    "scores": "with scores", "counts": "labels only", "floor_binned": "bare GROUP BY, the score in 10,000 bins",
+    "floor": "bare GROUP BY, labels only",
+}  # fmt: skip
 
 
 def _took(one: Found) -> str:
@@ -95,7 +98,7 @@ def wide(found: Found) -> str:
 
 def scores(found: Found) -> str:
     """Scores beside counts."""
-    rows = [(WHO[who], _took(found[who]), _memory(found[who])) for who in ("scores", "counts", "floor")]
+    rows = [(WHO[who], _took(found[who]), _memory(found[who])) for who in WHO]
     return table((f"{found['rows']:,} rows", "whole process", "peak"), rows) + (
         f"\n\nMedian of the ratios of runs in the same turn, scores by labels: {found['ratio']:.2f}."
     )
