@@ -183,6 +183,15 @@ def processes(found: Found) -> str:
     return table(("", "whole process", "CPU", "peak"), rows)
 
 
+def startup(found: Found) -> str:
+    """Whole processes where there is little to do, by the time of the smallest one that imports numpy."""
+    rows = [
+        (f"`{name}`", _took(one), f"{one['ratio']:.2f} ×", _memory(one))
+        for name, one in found["runs"].items()
+    ]
+    return table((f"{found['rows']:,} rows", "whole process", "by `import numpy`", "peak"), rows)
+
+
 def machines(found: Mapping[str, Found]) -> str:
     """Where and when each part was measured, and with which versions."""
     rows = []
@@ -249,7 +258,7 @@ def _peers_line(found: Found) -> str:
 _TABLES: Mapping[str, tuple[tuple[str, Callable[[Found], str]], ...]] = {
     "scan": (("scans", scans),), "wide": (("wide", wide),), "scores": (("scores", scores),),
     "peers": (("labels", labels), ("binary", binary), ("bootstrap", bootstrap)),
-    "engines": (("engines", engines),), "gate": (("gate", processes),), "startup": (("startup", processes),),
+    "engines": (("engines", engines),), "gate": (("gate", processes),), "startup": (("startup", startup),),
 }  # fmt: skip
 
 

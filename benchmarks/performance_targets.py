@@ -118,6 +118,18 @@ def _scores(found: Found) -> Iterator[Target]:
         )
 
 
+def _startup(found: Found) -> Iterator[Target]:
+    if found["rows"] != 7_000:
+        return
+    for name, words, limit in (
+        ("--help", "`fairaudit --help`, by `python -c 'import numpy'`", 1.5),
+        ("report, labels", "`fairaudit report` on 7,000 rows of CSV, by the same", 6.0),
+        ("report, scores", "`fairaudit report` on 7,000 rows of CSV with scores, by the same", 6.0),
+    ):
+        yield Target(words, f"≤ {limit:g} ×", found["runs"][name]["ratio"], limit, "×")
+
+
 _JUDGES: Mapping[str, Callable[[Found], Iterator[Target]]] = {
     "scan": _scan, "peers": _peers, "wide": _wide, "scores": _scores,
+    "startup": _startup,
 }  # fmt: skip
