@@ -117,5 +117,6 @@ def translated(error: duckdb.Error, where: str) -> FairauditError:
             "or ask for fewer attributes at a time."
         )
     first = re.sub(r"^[A-Za-z ]+ Error: ", "", text.strip().split("\n")[0])
+    first = re.sub(r"^.*registered as '[^']*' failed: ([A-Za-z ]+: )*", "", first)  # a lazy dataframe's own words
     at = f", line {line[1]}" if line else ""
     return FairauditError(f"{where}{at} cannot be read as a table: {first}")

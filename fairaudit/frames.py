@@ -1,47 +1,146 @@
-"""Dataframes of any library narwhals knows as one relation."""
+"""Dataframes of any library narwhals knows, and arrays by name: as one relation, or as Arrow columns."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import narwhals as nw
+import pyarrow as pa
+
+from fairaudit.columns import Inputs, candidates
 from fairaudit.engine import Duck
 from fairaudit.errors import FairauditError
 from fairaudit.files import check_names
+from fairaudit.labels import text_of
 from fairaudit.source import Source
+from fairaudit.streams import failing, is_dask, lazy
+
+WHERE = "the dataframe"
+_EVERYTHING = Inputs()
 
 
-def open_frame(data: Any, engine: Duck, view: str) -> Source:
-    """The relation of a dataframe, registered under the name `view`.
+def open_frame(data: Any, engine: Duck, view: str, inputs: Inputs = _EVERYTHING) -> Source:
+    """The relation of a dataframe, under the name `view`; columns that can play no role are left alone.
 
     Raises FairauditError for what is no dataframe, and for column names that cannot be told apart.
     """
-    import narwhals as nw
+    if (held := held_columns(data)) is not None:
+        names = list(held)
+        wanted = candidates(inputs, names)
+        relation: Any = _table(held, wanted)
+    else:
+        frame = lazy(unwrapped(data))
+        names = frame.names
+        check_names(names, WHERE)
+        wanted = candidates(inputs, names)
+        with engine.speaking(WHERE), failing(WHERE):
+            relation = frame.open(wanted)
+        if nw.dependencies.is_pandas_dataframe(relation):
+            relation = _table(held_columns(relation) or {}, wanted)
+    columns = dict.fromkeys(names, "not read")
+    if wanted:
+        with engine.speaking(WHERE):
+            _register(engine, view, relation)
+            rows = engine.rows(f"DESCRIBE SELECT * FROM {engine.dialect.quote(view)}")
+        columns |= {str(r[0]): str(r[1]) for r in rows}
+    return Source(engine, engine.dialect.quote(view), columns, WHERE)
 
-    if nw.dependencies.is_pandas_dataframe(data):  # pandas allows one name twice, narwhals does not
-        check_names([str(c) for c in data.columns], "the dataframe")
+
+def _table(held: Mapping[str, Any], wanted: Sequence[str]) -> pa.Table:
+    return pa.table({name: arrow(held[name], name) for name in wanted})
+
+
+def _register(engine: Duck, view: str, relation: Any) -> None:
+    if not isinstance(relation, pa.RecordBatchReader):
+        engine.con.register(view, relation)
+        return
+    # it gives its rows once, and a scan takes two looks: the engine keeps them, on disk where memory is short
+    engine.con.register(view + "_once", relation)
+    quote = engine.dialect.quote
+    engine.con.execute(f"CREATE TEMP TABLE {quote(view)} AS SELECT * FROM {quote(view + '_once')}")
+    engine.con.unregister(view + "_once")
+
+
+def unwrapped(data: Any) -> Any:
+    """The frame inside a frame of narwhals."""
+    return data.to_native() if type(data).__module__.startswith("narwhals.") else data
+
+
+def held_columns(data: Any) -> dict[str, Any] | None:
+    """Name -> column (an array or a series) of data that is in memory; None where it is lazy.
+
+    Raises FairauditError for what is no dataframe, and for column names that cannot be told apart.
+    """
+    data = unwrapped(data)
+    if isinstance(data, Mapping):
+        names, columns = list(data), list(data.values())
+        if len({len(c) for c in columns}) > 1:
+            shown = ", ".join(f"{n} {len(c)}" for n, c in data.items())
+            raise FairauditError(f"the arrays must have one length, not: {shown}.")
+    elif nw.dependencies.is_pandas_dataframe(data):  # by position: pandas allows one name twice
+        names, columns = list(data.columns), [data.iloc[:, i] for i in range(data.shape[1])]
+    elif isinstance(data, pa.RecordBatchReader) or hasattr(data, "scanner") or is_dask(data):
+        return None
+    else:
+        frame = nw.from_native(data, pass_through=True)
+        if isinstance(frame, nw.LazyFrame):
+            return None
+        if not isinstance(frame, nw.DataFrame):
+            if hasattr(data, "__arrow_c_stream__") and not hasattr(data, "dtype"):  # nor a series
+                return None
+            raise FairauditError(
+                "predictions must be a file or a dataframe (pandas, polars, pyarrow, DuckDB, Dask, Spark), not "
+                f"{type(data).__name__}."
+            )
+        names, columns = frame.columns, [frame.get_column(c) for c in frame.columns]
+    names = [str(c) for c in names]
+    check_names(names, WHERE)
+    return dict(zip(names, columns, strict=True))
+
+
+def arrow(column: Any, name: str) -> pa.Array | pa.ChunkedArray:
+    """A column as Arrow; mixed objects and types that Arrow or DuckDB do not know become label text."""
     try:
-        frame = nw.from_native(data)
-    except TypeError as error:
+        found = _converted(column)
+        if _known(found.type):
+            return found
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        pass
+    except UnicodeEncodeError as error:
         raise FairauditError(
-            f"predictions must be a file or a dataframe (pandas, polars, pyarrow, DuckDB), not {type(data).__name__}."
+            f"column '{name}' holds text that is not Unicode (half a surrogate pair); mend it or leave it out."
         ) from error
-    eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
-    check_names([str(c) for c in eager.columns], "the dataframe")
-    engine.con.register(view, _arrow(eager))
-    rows = engine.rows(f"DESCRIBE SELECT * FROM {engine.dialect.quote(view)}")
-    return Source(engine, engine.dialect.quote(view), {str(r[0]): str(r[1]) for r in rows}, "the dataframe")
+    categories = getattr(getattr(column, "cat", None), "categories", None)
+    if categories is not None:  # of pandas, such as the intervals of pandas.cut
+        return _dictionary(column.cat.codes.to_numpy(), [text_of(c) for c in categories])
+    values = column.to_list() if hasattr(column, "to_list") else list(column)
+    return pa.array([text_of(v) for v in values], pa.string())
 
 
-def _arrow(frame: Any) -> Any:
-    """The frame as an Arrow table; pandas columns of mixed objects, which Arrow refuses, become label text."""
-    import pyarrow as pa
+def _converted(column: Any) -> pa.Array | pa.ChunkedArray:
+    if isinstance(column, pa.Array | pa.ChunkedArray):
+        return column
+    if hasattr(column, "to_arrow"):
+        return column.to_arrow()
+    if nw.dependencies.is_pandas_series(column):
+        return pa.array(column.to_numpy() if column.dtype == object else column, from_pandas=True)
+    if hasattr(column, "__array__"):
+        import numpy as np
 
-    from fairaudit.labels import text_of
+        column = np.ma.asanyarray(column) if isinstance(column, np.ma.MaskedArray) else np.asarray(column)
+    return pa.array(column, from_pandas=True)
 
-    columns = {}
-    for name in frame.columns:
-        try:
-            columns[str(name)] = frame[name].to_arrow()
-        except (pa.ArrowInvalid, pa.ArrowTypeError):
-            columns[str(name)] = pa.array([text_of(v) for v in frame[name].to_list()], pa.string())
-    return pa.table(columns)
+
+def _dictionary(codes: Any, texts: Sequence[str | None]) -> pa.Array:
+    indices = pa.array(codes.astype("int32"), mask=codes < 0)
+    return pa.DictionaryArray.from_arrays(indices, pa.array(texts, pa.large_string()))
+
+
+def _known(kind: pa.DataType) -> bool:
+    """Whether DuckDB reads an Arrow type as the values it stands for."""
+    if pa.types.is_dictionary(kind):
+        return _known(kind.value_type) and not pa.types.is_nested(kind.value_type)
+    return not (
+        isinstance(kind, pa.BaseExtensionType) or pa.types.is_float16(kind) or pa.types.is_union(kind)
+    )

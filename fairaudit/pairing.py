@@ -50,7 +50,8 @@ def pair(before: Any, after: Any, inputs: Inputs) -> Pair:
     if is_counted(before) or is_counted(after):
         raise FairauditError("a tally holds counts, not rows that an id could match; leave --id out.")
     with duck(inputs) as engine:
-        sides = [opened(d, inputs, engine, v) for d, v in ((before, "before"), (after, "after"))]
+        keyed = replace(inputs, id=inputs.id or "id")  # so that a dataframe shows its id
+        sides = [opened(d, keyed, engine, v) for d, v in ((before, "before"), (after, "after"))]
         sides = [replace(s, where=f"{s.where} ({name})") if s.where == "the dataframe" else s
                  for s, name in zip(sides, ("before", "after"), strict=True)]  # fmt: skip
         inputs = replace(inputs, id=_key(sides, inputs.id))

@@ -10,7 +10,7 @@ from typing import Any
 from fairaudit.columns import Inputs, Roles, positive_column
 from fairaudit.dialect import Dialect
 from fairaudit.errors import FairauditError
-from fairaudit.grid import conf_bin, score_bin
+from fairaudit.grid import with_bins
 from fairaudit.labels import PREDICTED_NEGATIVE, PREDICTED_POSITIVE, is_number, text_of
 from fairaudit.source import SEPARATOR, Source
 from fairaudit.surprise import with_surprise
@@ -58,8 +58,12 @@ class _Asked:
 
     @property
     def top_label(self) -> bool:
-        """Scores are those of the most probable class: there are probabilities, and no class is the positive one."""
-        return bool(self.roles.probabilities) and positive_column(self.roles, self.inputs.positive) is None
+        return _top_label(self.roles, self.inputs)
+
+    @property
+    def thresholded(self) -> bool:
+        """Predictions are made from the score."""
+        return self.roles.y_pred is None and self.roles.y_score is not None
 
     @property
     def scored(self) -> bool:
@@ -69,6 +73,11 @@ class _Asked:
         """SQL that stops the scan with a marked message, `table` turns it into a sentence. `value`: an expression."""
         head = SEPARATOR.join(("fairaudit", rule, column, ""))
         return self.d.fail(f"{self.d.literal(head)} || {value}")
+
+
+def _top_label(roles: Roles, inputs: Inputs) -> bool:
+    """Scores are those of the most probable class: there are probabilities, and no class is the positive one."""
+    return bool(roles.probabilities) and positive_column(roles, inputs.positive) is None
 
 
 def build(source: Source, roles: Roles, inputs: Inputs, attribute_sets: Sequence[tuple[str, ...]]) -> Query:
@@ -97,8 +106,8 @@ def build(source: Source, roles: Roles, inputs: Inputs, attribute_sets: Sequence
     return _assembled(q, _body(q, source.sql, inner), outer, sums, sets, names)
 
 
-def _description(q: _Asked) -> dict[str, Any]:
-    roles, inputs = q.roles, q.inputs
+def description(roles: Roles, inputs: Inputs) -> dict[str, Any]:
+    """How rows are read, as a tally keeps it."""
     return {
         "columns": roles.columns() | {"sensitive": list(roles.sensitive)},
         "probabilities": [c for _, c in roles.probabilities],
@@ -108,7 +117,7 @@ def _description(q: _Asked) -> dict[str, Any]:
         "split": None if roles.split is None else {"column": roles.split[0], "value": roles.split[1]},
         "threshold": inputs.threshold if roles.y_pred is None and roles.y_score is not None else None,
         "agreement": dict(inputs.agreement),
-        "top_label": q.top_label,
+        "top_label": _top_label(roles, inputs),
         "clustered": roles.cluster is not None,
         "weighted": roles.weights is not None,
         "cross": inputs.cross,
@@ -178,12 +187,6 @@ def _scores(q: _Asked, inner: dict[str, str]) -> None:
     if column is not None:
         name = "given_score" if roles.probabilities else "score"
         inner[name] = _number(q, column, "score", unit, strict=q.inputs.missing_labels == "error")
-    if roles.y_pred is None and roles.y_score is not None:
-        yes, no = q.d.literal(PREDICTED_POSITIVE), q.d.literal(PREDICTED_NEGATIVE)
-        s = inner["score"]
-        inner["y_pred"] = (
-            f"CASE WHEN ({s}) >= {q.d.real(q.inputs.threshold)} THEN {yes} WHEN ({s}) IS NOT NULL THEN {no} END"
-        )
 
 
 def matched(label: str, classes: Sequence[str], d: Dialect) -> tuple[str, str]:
@@ -215,6 +218,10 @@ def _outer(q: _Asked, inner: Mapping[str, str]) -> tuple[dict[str, str], dict[st
     weighted = "w" in inner
     weight = "w * " if weighted else ""
     sums = {"w": q.d.fixed("w", False), "w2": q.d.fixed("w * w", False)} if weighted else {}
+    if q.thresholded:
+        yes, no = q.d.literal(PREDICTED_POSITIVE), q.d.literal(PREDICTED_NEGATIVE)
+        over = f"score >= {q.d.real(q.inputs.threshold)}"
+        keys["y_pred"] = f"CASE WHEN {over} THEN {yes} WHEN score IS NOT NULL THEN {no} END"
     if "probs" in inner:
         keys.setdefault("y_pred", "top")
     if "loss" in inner or "probs" in inner:
@@ -222,12 +229,11 @@ def _outer(q: _Asked, inner: Mapping[str, str]) -> tuple[dict[str, str], dict[st
         sums["loss"] = q.d.fixed(f"{weight}{loss}", False)
         sums["loss2"] = q.d.fixed(f"{weight}{loss} * {loss}", False)
     if q.scored:
-        s = "confidence" if q.top_label else "score"
         if q.top_label:
             keys["correct"] = "hit"
-        keys |= {"score_bin": score_bin(s, q.d), "conf_bin": conf_bin(s, q.d)}
-        sums["score"] = q.d.fixed(f"{weight}{s}", not weighted)
-        sums["score2"] = q.d.fixed(f"{weight}{s} * {s}", not weighted)
+        keys["score_bin"] = "score_bin"
+        sums["place"] = q.d.fixed(f"{weight}place", not weighted)
+        sums["place2"] = q.d.fixed(f"{weight}place * place", not weighted)
     return keys, sums
 
 
@@ -243,8 +249,8 @@ def _sets(
     ]
     if q.scored:
         outcome = "correct" if q.top_label else "y_true"
-        axes = (outcome, "score_bin", "conf_bin", *(k for k in extra if k == "bucket"))
-        kept = (*weights, "score", "score2")
+        axes = (outcome, "score_bin", *(k for k in extra if k == "bucket"))
+        kept = (*weights, "place", "place2")
         sets += [GroupingSet("scores", a, (*a, *axes), kept) for a in attribute_sets]
     return tuple(sets)
 
@@ -261,6 +267,8 @@ def _assembled(
     order = list(keys)
     if q.roles.probabilities:
         body = _with_probabilities(q, body, "given_score" if not q.top_label else None)
+    if q.scored:
+        body = with_bins(body, "confidence" if q.top_label else "score", q.d)
     own = ["id"] if q.inputs.id is not None else []
     rows = f"SELECT {', '.join([*(f'{e} AS k_{k}' for k, e in keys.items()), *own])}"
     rows += "".join(f", {e} AS m_{m}" for m, e in sums.items()) + f" FROM ({body}) counted"
@@ -277,7 +285,7 @@ def _assembled(
     if len(by_mask) != len(sets) or len(column) != len(names):
         raise FairauditError("two sensitive attributes are the same column; name each once.")
     places = {names.get(k, k): 1 + i for i, k in enumerate(order)}
-    return Query(sql, rows, places, tuple(sums), sets, by_mask, _description(q))
+    return Query(sql, rows, places, tuple(sums), sets, by_mask, description(q.roles, q.inputs))
 
 
 def numbered(expressions: Sequence[str]) -> str:

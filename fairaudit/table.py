@@ -19,7 +19,7 @@ from fairaudit.tally import Tally
 
 MAX_CLASSES = 20_000
 #: So many rows are looked at before the scan, to refuse identifiers and measurements before they are counted.
-_GLANCE = 50_000
+GLANCE = 50_000
 
 
 def tabulate(data: Any, inputs: Inputs) -> Tally:
@@ -33,6 +33,11 @@ def tabulate(data: Any, inputs: Inputs) -> Tally:
 
     if is_counted(data):
         return counted(data, inputs)
+    if not isinstance(data, str | Path | list | tuple) and not on_spark(data, inputs):
+        from fairaudit.counting import counted_in_memory
+
+        if (tally := counted_in_memory(data, inputs)) is not None:
+            return tally
     with reading(data, inputs) as source:
         return scan(source, resolved_roles(source, inputs), inputs)[0]
 
@@ -65,15 +70,15 @@ def on_spark(data: Any, inputs: Inputs) -> bool:
 
 def opened(data: Any, inputs: Inputs, engine: Engine, view: str = "preds") -> Source:
     """The relation of `data`, with the columns of `--with` beside it where asked."""
-    source = _open(data, engine, view)
+    source = _open(data, engine, view, inputs)
     if inputs.with_file is None or inputs.on is None:
         return source
-    other = _open(inputs.with_file, engine, view + "_labels")
+    other = _open(inputs.with_file, engine, view + "_labels", inputs)
     with source.speaking():
         return join(source, other, inputs.on)
 
 
-def _open(data: Any, engine: Engine, view: str) -> Source:
+def _open(data: Any, engine: Engine, view: str, inputs: Inputs) -> Source:
     if not isinstance(engine, Duck):
         from fairaudit.spark_files import open_spark
 
@@ -86,7 +91,7 @@ def _open(data: Any, engine: Engine, view: str) -> Source:
         return open_files([str(p) for p in data], engine)
     from fairaudit.frames import open_frame
 
-    return open_frame(data, engine, view)
+    return open_frame(data, engine, view, inputs)
 
 
 def resolved_roles(source: Source, inputs: Inputs) -> Roles:
@@ -209,11 +214,11 @@ def _glance(source: Source, roles: Roles, inputs: Inputs) -> None:
     columns = [*names, roles.y_true]
     d = source.engine.dialect
     counts = ", ".join(["count(*)", *(f"count(DISTINCT {d.quote(c)})" for c in columns)])
-    few = f"(SELECT {', '.join(dict.fromkeys(map(d.quote, columns)))} FROM {source.sql} LIMIT {_GLANCE}) few"
+    few = f"(SELECT {', '.join(dict.fromkeys(map(d.quote, columns)))} FROM {source.sql} LIMIT {GLANCE}) few"
     rows, *groups, classes = source.rows(f"SELECT {counts} FROM {few}")[0]
     for name, n in zip(names, groups, strict=True):
         if n > inputs.max_groups:
-            size = str(n) if rows < _GLANCE else f"more than {inputs.max_groups}"
+            size = str(n) if rows < GLANCE else f"more than {inputs.max_groups}"
             raise _too_wide(name, size, inputs, source.where)
     if classes > MAX_CLASSES:
         raise _too_many(source.where)
