@@ -14,7 +14,9 @@ _ROLES, _ROWS, _STATS, _SCAN = "Columns", "Rows and groups", "Statistics", "Read
 
 Preds = Annotated[
     list[str],
-    typer.Argument(help="Predictions: CSV, TSV, JSON Lines or Parquet; several files; - for stdin."),
+    typer.Argument(
+        help="Predictions: CSV, TSV, JSON Lines, Parquet, or tallies; several files; - for stdin."
+    ),
 ]
 Text = str | None
 Texts = list[str] | None

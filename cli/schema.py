@@ -10,7 +10,7 @@ from fairaudit_cli import output
 
 
 def schema(
-    name: Annotated[str, typer.Argument(help="audit, comparison, policy or verdict.")],
+    name: Annotated[str, typer.Argument(help="audit, comparison, policy, tally or verdict.")],
 ) -> None:
     """Print the JSON Schema (2020-12) of a result file or of a policy."""
     from fairaudit.schema import schema_text

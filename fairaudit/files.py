@@ -20,6 +20,7 @@ from fairaudit.dialect import literal
 from fairaudit.engine import Duck, Engine
 from fairaudit.errors import FairauditError
 from fairaudit.source import Source
+from fairaudit.tally_file import CUBE
 
 _TEXT = {".csv": ",", ".tsv": "\t", ".txt": ",", ".jsonl": "", ".ndjson": "", ".json": ""}
 _PLAIN = ("BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR", "HUGEINT", "UBIGINT")
@@ -48,6 +49,10 @@ def open_files(items: Sequence[str], engine: Duck) -> Source:
     where = _shown(paths[0]) if len(paths) == 1 else f"{_shown(paths[0])} and {len(paths) - 1} more"
     reader = _parquet if kind in _PARQUET else _json if kind in (".jsonl", ".ndjson", ".json") else _csv
     columns, parts = one_schema(paths, kind, reader, engine)
+    if CUBE in columns:
+        raise FairauditError(
+            f"{where} holds a tally: counts, not rows; save it under a name that ends in .tally."
+        )
     sql = reader(paths, engine, kind)[1] if len(paths) > 1 else parts[where]
     return Source(engine, sql, columns, where, parts=parts)
 

@@ -69,7 +69,8 @@ def applied(tally: Tally, inputs: Inputs, where: str) -> Tally:
     about = tally.description
     for flag, asked, was in _unlike(about, inputs):
         raise FairauditError(
-            f"--{flag} {asked}, but {where} was counted {was}; tabulate the rows again with --{flag} {asked}."
+            f"--{flag} {_shown(flag, asked)}, but {where} was counted {was}; tabulate the rows again with --{flag} "
+            f"{asked}."
         )
     _check_rows(inputs, where)
     _check_positive(about, inputs, where)
@@ -90,6 +91,11 @@ def applied(tally: Tally, inputs: Inputs, where: str) -> Tally:
         tally.sources,
         tally.hidden,
     )
+
+
+def _shown(flag: str, asked: str) -> str:
+    """Names in quotes, by which an error finds its line in a policy."""
+    return asked if flag in ("threshold", "bins", "na", "cross") else f"'{asked}'"
 
 
 def _unlike(about: Mapping[str, Any], inputs: Inputs) -> Iterator[tuple[str, str, str]]:

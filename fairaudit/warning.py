@@ -24,7 +24,7 @@ Warnings = list[dict[str, str]]
 
 def warnings(tally: Tally, views: Sequence[View], found: Sequence[Estimate]) -> Warnings:
     """The warnings of an audit as records of code and message, in the order of its views."""
-    out = [w for view in views[2:] for w in _groups(view)]
+    out = [*tally.warnings, *(w for view in views[2:] for w in _groups(view))]
     out += _strata(found)
     for why, text in _LEFT_OUT.items():
         if n := tally.left_out.get(why, 0):

@@ -33,7 +33,7 @@ AUDITS: dict[str, dict[str, Any]] = {
 
 
 def test_the_schemas_are_schemas() -> None:
-    assert schema_names() == ("audit", "comparison", "policy", "verdict")
+    assert schema_names() == ("audit", "comparison", "policy", "tally", "verdict")
     for name in schema_names():
         Draft202012Validator.check_schema(json.loads(schema_text(name)))
 
