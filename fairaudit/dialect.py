@@ -77,8 +77,13 @@ DUCKDB = Dialect(
 )
 
 
+def unsubstituted(name: str) -> str:
+    """A column's name that Spark does not take for one of its variables, which it replaces in the text of a query."""
+    return name.replace("${", "$ {")
+
+
 def _spark_quote(name: str) -> str:
-    return "`" + name.replace("`", "``") + "`"
+    return "`" + unsubstituted(name).replace("`", "``") + "`"
 
 
 def _spark_literal(text: str) -> str:

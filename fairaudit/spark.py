@@ -17,7 +17,7 @@ from uuid import uuid4
 import numpy as np
 
 from fairaudit.columns import Inputs
-from fairaudit.dialect import SPARK, Dialect
+from fairaudit.dialect import SPARK, Dialect, unsubstituted
 from fairaudit.engine import Array
 from fairaudit.errors import FairauditError
 from fairaudit.files import check_names
@@ -55,7 +55,7 @@ class Spark:
     @contextlib.contextmanager
     def speaking(self, where: str) -> Iterator[None]:
         """Whatever Spark raises inside becomes one sentence about `where`."""
-        from py4j.protocol import Py4JError
+        from py4j.protocol import Py4JError  # type: ignore[import-untyped]
         from pyspark.errors import PySparkException
 
         try:
@@ -142,9 +142,8 @@ def _start_java(log: IO[bytes]) -> None:
     conf = SparkConf(loadDefaults=False)
     for name, value in _QUIET.items():
         conf.set(name, value)
-    SparkContext._ensure_initialized(
-        gateway=launch_gateway(conf, popen_kwargs={"stdout": log, "stderr": log})
-    )
+    gateway = launch_gateway(conf, popen_kwargs={"stdout": log, "stderr": log})  # type: ignore[no-untyped-call]
+    SparkContext._ensure_initialized(gateway=gateway)
 
 
 def _tail(log: IO[bytes]) -> str:
@@ -187,7 +186,7 @@ def open_frame(frame: Any, engine: Spark, where: str = "the dataframe") -> Sourc
     with engine.speaking(where):
         columns = {f.name: f.dataType.simpleString() for f in frame.schema.fields}
         view = f"fairaudit_{uuid4().hex}"
-        frame.createOrReplaceTempView(view)
+        frame.toDF(*map(unsubstituted, columns)).createOrReplaceTempView(view)
         engine.views.append(view)
     if not columns:
         raise FairauditError(f"{where} has no columns; predictions need a header and rows.")

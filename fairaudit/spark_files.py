@@ -10,6 +10,7 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
+from fairaudit.engine import Engine
 from fairaudit.errors import FairauditError
 from fairaudit.files import check_file, check_path, header_of, kind_of, one_schema, parts_in, text_in
 from fairaudit.source import Source
@@ -28,8 +29,9 @@ _CSV = {
 }  # fmt: skip
 
 
-def open_spark(data: Any, engine: Spark) -> Source:
+def open_spark(data: Any, engine: Engine) -> Source:
     """The relation of a dataframe of Spark, or of files. Raises FairauditError for data that Spark does not hold."""
+    assert isinstance(engine, Spark)
     if is_spark(data):
         return open_frame(native(data), engine)
     items = [data] if isinstance(data, str | Path) else data
