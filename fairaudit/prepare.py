@@ -14,9 +14,9 @@ from fairaudit.labels import (
     PREDICTED_POSITIVE,
     canonical,
     default_positive,
+    escape,
     is_number,
     join,
-    join_groups,
     ordered,
     text_of,
 )
@@ -153,8 +153,13 @@ def _grouped(cube: Cube, attributes: Sequence[str]) -> Cube:
         names: Sequence[str] = [ALL_ROWS]
         group = np.zeros(len(summed.codes), dtype=np.int64)
     else:
-        found, group = np.unique(summed.codes[:, :size], axis=0, return_inverse=True)
-        names = [join_groups(summed.labels[i][c] for i, c in enumerate(row)) for row in found.tolist()]
+        at = summed.codes[:, :size]
+        first = np.diff(at, axis=0, prepend=-1).any(axis=1)  # the cells stand in the order of their groups
+        group, found = np.cumsum(first) - 1, at[first]
+        parts = [
+            np.array([escape(v) for v in summed.labels[i]], dtype=object)[found[:, i]] for i in range(size)
+        ]
+        names = [" & ".join(each) for each in zip(*parts, strict=True)]
     codes = np.column_stack([group, summed.codes[:, size:]])
     return coded(("group", *rest), (names, *summed.labels[size:]), codes, summed.measures)
 

@@ -19,9 +19,9 @@ Array = np.ndarray[Any, Any]
 MAX_TABLE_ROWS = 10**8
 #: Sums over many cells hardly vary from one draw to the next, so wide tables are drawn less often.
 MOST_DRAWS = 5_000_000
-FEWEST_REPLICATES = 200
+FEWEST_REPLICATES = 100
 #: Random tables, and the cells of all of them together.
-RANDOM_TABLES, FEWEST_TABLES, MOST_TABLE_CELLS = 200, 20, 1_000_000
+RANDOM_TABLES, FEWEST_TABLES, MOST_TABLE_CELLS = 200, 5, 1_000_000
 
 
 def agreement_positions(agreement: Mapping[str, str], view: View) -> Array:
