@@ -20,13 +20,14 @@ from fairaudit.prepare import Naming, views
 from fairaudit.query import Query, numbered
 from fairaudit.rates import family
 from fairaudit.source import Source
-from fairaudit.table import attribute_sets, opened, resolved_roles, scan, selected
+from fairaudit.table import attribute_sets, on_spark, opened, resolved_roles, scan, selected
 from fairaudit.tally import Tally
 from fairaudit.tally_inputs import is_counted
 from fairaudit.view import Settings, View
 
 Array = np.ndarray[Any, Any]
 Indicator = Callable[[Array, Array, int], Array]
+_SPARK = "rows are matched by an id in DuckDB, not on Spark"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +50,10 @@ def pair(before: Any, after: Any, inputs: Inputs) -> Pair:
     """
     if is_counted(before) or is_counted(after):
         raise FairauditError("a tally holds counts, not rows that an id could match; leave --id out.")
+    if on_spark(before, inputs) or on_spark(after, inputs):
+        raise FairauditError(
+            f"{_SPARK}; leave the engine out, or audit each on Spark and compare the two audits."
+        )
     with duck(inputs) as engine:
         keyed = replace(inputs, id=inputs.id or "id")  # so that a dataframe shows its id
         sides = [opened(d, keyed, engine, v) for d, v in ((before, "before"), (after, "after"))]
@@ -72,6 +77,8 @@ def unpaired(before: Any, after: Any, inputs: Inputs) -> str | None:
     held = [is_counted(d) for d in (before, after)]
     if any(held):
         return "" if all(held) and inputs.id is None else "a tally holds counts, not rows"
+    if on_spark(before, inputs) or on_spark(after, inputs):
+        return _SPARK
     name = inputs.id or "id"
     with duck(inputs) as engine:
         sides = [opened(d, inputs, engine, v) for d, v in ((before, "baseline"), (after, "data"))]
