@@ -38,7 +38,7 @@ def tabulate(
     inputs = fairaudit.Inputs(**{k: v for k, v in options.items() if k not in _JUDGING})
     tally = fairaudit.tabulate(preds, inputs)
     if suppress_below is not None:
-        from fairaudit.tally_hiding import suppressed
+        from fairaudit.tallies.hiding import suppressed
 
         tally = suppressed(tally, suppress_below)
     tallies.write(tally, path, json, "--suppress-below 11 hides cells of fewer rows")

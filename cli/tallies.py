@@ -40,8 +40,8 @@ def target(out: str | None, inputs: Iterable[str | None]) -> Path:
 
 def write(tally: Tally, path: Path, json: bool, hide: str) -> None:
     """Write the tally and say what it holds. `hide`: the command that would hide cells of one row."""
-    from fairaudit.tally_file import write_tally
-    from fairaudit.tally_summary import alone, document, lines, summary
+    from fairaudit.tallies.file import write_tally
+    from fairaudit.tallies.summary import alone, document, lines, summary
 
     about = summary(write_tally(tally, path))
     sys.stderr.write(f"wrote {path}\n")

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from fairaudit.estimate import Estimate
     from fairaudit.gating import gate
     from fairaudit.table import tabulate
+    from fairaudit.tallies.file import write_tally
+    from fairaudit.tallies.hiding import suppressed
+    from fairaudit.tallies.reading import read_tally
     from fairaudit.tally import Tally, merge
-    from fairaudit.tally_file import write_tally
-    from fairaudit.tally_hiding import suppressed
-    from fairaudit.tally_reading import read_tally
     from fairaudit.verdict import Verdict
     from fairaudit.view import Settings
 
@@ -32,8 +32,8 @@ _HOME = {
     "Comparison": "comparing", "compare": "comparing",
     "Estimate": "estimate", "FairauditError": "errors", "Inputs": "columns", "Settings": "view", "Tally": "tally",
     "Verdict": "verdict", "gate": "gating",
-    "merge": "tally", "read_tally": "tally_reading", "suppressed": "tally_hiding", "tabulate": "table",
-    "write_tally": "tally_file",
+    "merge": "tally", "read_tally": "tallies.reading", "suppressed": "tallies.hiding", "tabulate": "table",
+    "write_tally": "tallies.file",
 }  # fmt: skip
 __all__ = [
     "Audit", "Comparison", "Estimate", "FairauditError", "Inputs", "Settings", "Tally", "Verdict", "audit",

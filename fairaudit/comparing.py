@@ -21,7 +21,7 @@ from fairaudit.intervals import Bounded, Interval, clipped, difference
 from fairaudit.pairing import Pair, correlation, joint_views, pair
 from fairaudit.prepare import naming
 from fairaudit.table import tabulate
-from fairaudit.tally_inputs import is_counted
+from fairaudit.tallies.inputs import is_counted
 from fairaudit.view import Settings
 
 SCHEMA, SCHEMA_VERSION = "fairaudit.comparison", "1.0"

@@ -20,7 +20,7 @@ from fairaudit.dialect import literal
 from fairaudit.engine import Duck, Engine
 from fairaudit.errors import FairauditError
 from fairaudit.source import Source
-from fairaudit.tally_file import CUBE
+from fairaudit.tallies.file import CUBE
 
 _TEXT = {".csv": ",", ".tsv": "\t", ".txt": ",", ".jsonl": "", ".ndjson": "", ".json": ""}
 _PLAIN = ("BIGINT", "DOUBLE", "BOOLEAN", "VARCHAR", "HUGEINT", "UBIGINT")

@@ -21,8 +21,8 @@ from fairaudit.query import Query, numbered
 from fairaudit.rates import family
 from fairaudit.source import Source
 from fairaudit.table import attribute_sets, on_spark, opened, resolved_roles, scan, selected
+from fairaudit.tallies.inputs import is_counted
 from fairaudit.tally import Tally
-from fairaudit.tally_inputs import is_counted
 from fairaudit.view import Settings, View
 
 Array = np.ndarray[Any, Any]

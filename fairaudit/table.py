@@ -29,7 +29,7 @@ def tabulate(data: Any, inputs: Inputs) -> Tally:
     or what is counted already: a tally, its file, or several (they are added).
     Raises FairauditError, one sentence, for anything in the data or the inputs that has no meaning.
     """
-    from fairaudit.tally_inputs import counted, is_counted
+    from fairaudit.tallies.inputs import counted, is_counted
 
     if is_counted(data):
         return counted(data, inputs)

@@ -10,7 +10,7 @@ from typing import Any
 
 from fairaudit.cube import Cube
 from fairaudit.errors import FairauditError
-from fairaudit.tally_likeness import combined, difference, in_order
+from fairaudit.tallies.likeness import combined, difference, in_order
 
 Cubes = Mapping[tuple[str, ...], Cube]
 
@@ -82,7 +82,7 @@ def merge(*tallies: Tally | str | Path) -> Tally:
     Raises FairauditError for tallies that were counted in different ways, and for files that share rows.
     """
     named = [("a tally" if isinstance(t, Tally) else str(t), t) for t in tallies]
-    from fairaudit.tally_reading import read_tally
+    from fairaudit.tallies.reading import read_tally
 
     return added([(name, t if isinstance(t, Tally) else read_tally(t)) for name, t in named])
 

@@ -157,7 +157,7 @@ def test_flags_that_the_counts_cannot_follow(capfd: Capture) -> None:
 def test_arrow_is_loaded_when_a_tally_is_written_only() -> None:
     import subprocess
 
-    modules = "fairaudit.tally_inputs, fairaudit_cli.tabulate, fairaudit_cli.merge"
+    modules = "fairaudit.tallies.inputs, fairaudit_cli.tabulate, fairaudit_cli.merge"
     code = f"import sys, {modules}; print('pyarrow' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"

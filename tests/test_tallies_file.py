@@ -23,7 +23,7 @@ import fairaudit
 from fairaudit import Inputs, Tally
 from fairaudit.cube import FIXED, Cube, split
 from fairaudit.errors import FairauditError
-from fairaudit.tally_file import KEY, fingerprint
+from fairaudit.tallies.file import KEY, fingerprint
 
 RANDOM_TABLES = settings(derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 

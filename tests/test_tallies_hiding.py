@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from scipy.optimize import LinearConstraint, milp
 
 import fairaudit
-from fairaudit import Inputs, tally_hiding
+from fairaudit import Inputs
 from fairaudit.errors import FairauditError
-from fairaudit.tally_hiding import suppressed
-from fairaudit.tally_summary import summary
+from fairaudit.tallies import hiding
+from fairaudit.tallies.hiding import suppressed
+from fairaudit.tallies.summary import summary
 
 SLOW = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 Sets = tuple[tuple[str, ...], ...]
@@ -142,12 +143,12 @@ def test_a_cell_with_one_whole_number_is_found() -> None:
     cells = {a: {(x, y): n for x in "01" for y in "01"} for a, n in pairs.items()}
     cells["a", "b", "c"] = dict.fromkeys(product("01", repeat=3), 1)
     free = [(("a", "b", "c"), group) for group in product("01", repeat=3)]
-    assert not tally_hiding._pinned(cells, free)  # 1 everywhere, or 0 and 2 in turn
-    assert tally_hiding._pinned(cells, free[:1])  # its neighbours are shown
+    assert not hiding._pinned(cells, free)  # 1 everywhere, or 0 and 2 in turn
+    assert hiding._pinned(cells, free[:1])  # its neighbours are shown
 
 
 def test_crossed_tables_are_given_up_where_whole_numbers_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tally_hiding, "_pinned", lambda *_: True)
+    monkeypatch.setattr(hiding, "_pinned", lambda *_: True)
     for seed in range(12):
         truth = tally_of(frame_of(seed, 3, 0.9, 12), 3, 1 + seed % 3)
         shown = shown_of(truth, 3)
@@ -239,11 +240,11 @@ def test_weights_and_twice_are_refused() -> None:
 def test_too_many_kinds_or_searches_hide_more(monkeypatch: pytest.MonkeyPatch) -> None:
     truth = tally_of(frame_of(1, 3, 0.9, 40), 3, 3)
     usual = counts_of(suppressed(truth, 5))
-    monkeypatch.setattr(tally_hiding, "MOST_SEARCHES", 0)
+    monkeypatch.setattr(hiding, "MOST_SEARCHES", 0)
     more = suppressed(truth, 5)
     assert Attacker(truth, more).learns() == []
     assert all(cells.items() <= usual[a].items() for a, cells in counts_of(more).items())
-    monkeypatch.setattr(tally_hiding, "MOST_KINDS", 0)
+    monkeypatch.setattr(hiding, "MOST_KINDS", 0)
     with pytest.raises(FairauditError, match="hides every cell"):
         suppressed(truth, 5)
 
@@ -256,4 +257,4 @@ def test_hidden_tallies_survive_the_file(tmp_path: Path) -> None:
     assert counts_of(again) == counts_of(hid)
     assert summary(again)["cells_of_one"] == 0
     # no name of a group that was taken out, nor the checksum of what was there
-    assert fairaudit.tally_file.fingerprint(scored()).encode() not in (tmp_path / "h.tally").read_bytes()
+    assert fairaudit.tallies.file.fingerprint(scored()).encode() not in (tmp_path / "h.tally").read_bytes()

@@ -15,7 +15,7 @@ import fairaudit
 from fairaudit import Inputs
 from fairaudit.errors import FairauditError
 from fairaudit.policy_file import parse_policy
-from fairaudit.tally_hiding import suppressed
+from fairaudit.tallies.hiding import suppressed
 from fairaudit.templates import draft
 
 

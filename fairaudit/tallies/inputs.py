@@ -12,10 +12,10 @@ from fairaudit.columns import Inputs
 from fairaudit.cube import Cube
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.labels import default_positive, join
+from fairaudit.tallies.file import ENDING
+from fairaudit.tallies.likeness import Cubes, of_axes, same_name
+from fairaudit.tallies.reading import read_tally
 from fairaudit.tally import Tally, added
-from fairaudit.tally_file import ENDING
-from fairaudit.tally_likeness import Cubes, of_axes, same_name
-from fairaudit.tally_reading import read_tally
 
 #: Fields of `Inputs` that name one column.
 _COLUMNS = ("y_true", "y_pred", "y_score", "weights", "loss", "member", "cluster")

@@ -12,8 +12,8 @@ import numpy as np
 
 from fairaudit.cube import FIXED, Array, Cube, coded
 from fairaudit.errors import FairauditError
+from fairaudit.tallies.file import CUBE, ENDING, KEY, SCHEMA_VERSION, fingerprint, stored
 from fairaudit.tally import Cubes, Hidden, Tally
-from fairaudit.tally_file import CUBE, ENDING, KEY, SCHEMA_VERSION, fingerprint, stored
 
 if TYPE_CHECKING:
     import pyarrow as pa

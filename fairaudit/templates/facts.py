@@ -13,7 +13,7 @@ from fairaudit.prepare import Naming, naming, views
 from fairaudit.source import Source
 from fairaudit.table import attribute_sets, reading, resolved_roles, scan
 from fairaudit.tally import Tally
-from fairaudit.tally_inputs import counted, is_counted
+from fairaudit.tallies.inputs import counted, is_counted
 from fairaudit.templates.kinds import Template
 from fairaudit.view import Settings
 
