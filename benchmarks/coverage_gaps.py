@@ -21,12 +21,11 @@ AGAIN = 5
 PLACE = ("kind", "strata", "smallest", "rate", "tied")
 
 
-def view_of(world: World, counts: Array, seed: int = 0, more: Mapping[str, Array] | None = None) -> View:
+def view_of(world: World, counts: Array, seed: int = 0) -> View:
     """The view that an audit of rows with these counts (groups, classes, classes) makes: non-empty cells only."""
     groups, classes, _ = counts.shape
     codes = np.argwhere(counts > 0)
     measures = {"count": counts[counts > 0].astype(np.int64)}
-    measures |= {name: values[counts > 0] for name, values in (more or {}).items()}
     by_class = world.kind == "classes"
     group_names = (ALL_ROWS,) if by_class else tuple(f"g{g:02d}" for g in range(groups))
     class_names = tuple(str(c) if world.positive is not None else f"c{c:02d}" for c in range(classes))

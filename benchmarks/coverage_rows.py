@@ -19,7 +19,7 @@ from coverage_gaps import EPS
 from scipy.special import betaincinv
 
 from fairaudit.catalogue import BY_ID
-from fairaudit.cube import FIXED, Cube
+from fairaudit.cube import FIXED, Cube, split
 from fairaudit.view import ALL_ROWS, Settings, View
 
 Array = np.ndarray[Any, Any]
@@ -75,7 +75,7 @@ def view_of(kind: str, draw: Draw, weighted: bool, clustered: bool, seed: int = 
     if weighted:
         for name, values in (("w", w), ("w2", w * w)):
             sums = np.bincount(flat, weights=values, minlength=size)[kept]
-            measures[name] = np.array([int(v) * FIXED for v in sums], dtype=object)
+            measures[name] = split([int(v) * FIXED for v in sums])
     if clustered:  # as in an audit, only the buckets that hold rows have labels
         held = np.unique(kept % BUCKETS)
         names[-1] = tuple(names[-1][k] for k in held)
