@@ -122,12 +122,17 @@ def labelled(
             labels.append([MISSING if t is None or t in na else t for t in texts])
     lost = int(measures["count"][~kept].sum())
     if lost and inputs.missing_labels == "error":
-        raise FairauditError(
-            f"{lost} rows have no label in '{roles.y_true}' or no prediction; every row needs both "
-            "(--missing-labels drop leaves them out and says so)."
-        )
+        raise unlabelled(lost, roles)
     codes = np.column_stack([keys[a].codes for a in axes]).reshape(len(kept), len(axes))
     for a, names in enumerate(labels):
         used, codes[kept, a] = np.unique(codes[kept, a], return_inverse=True)
         labels[a] = [names[i] for i in used.tolist()]
     return coded(axes, labels, codes[kept], {m: v[kept] for m, v in measures.items()}), lost
+
+
+def unlabelled(rows: int, roles: Roles) -> FairauditError:
+    """The error for rows without a label or a prediction."""
+    return FairauditError(
+        f"{rows} rows have no label in '{roles.y_true}' or no prediction; every row needs both "
+        "(--missing-labels drop leaves them out and says so)."
+    )

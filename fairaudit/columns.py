@@ -147,6 +147,11 @@ class Roles:
         roles = {r: getattr(self, r) for r in single if getattr(self, r) is not None}
         return roles | ({"split": self.split[0]} if self.split else {})
 
+    @property
+    def read(self) -> tuple[str, ...]:
+        """Every column that is counted."""
+        return (*self.columns().values(), *self.sensitive, *(c for _, c in self.probabilities))
+
 
 def candidates(inputs: Inputs, columns: Sequence[str]) -> tuple[str, ...]:
     """The columns that could play a role, by their names alone: no other is ever read.

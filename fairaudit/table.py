@@ -25,8 +25,8 @@ GLANCE = 50_000
 def tabulate(data: Any, inputs: Inputs) -> Tally:
     """Read the rows once and count.
 
-    `data`: a path, glob, folder, list of paths, `-` (standard input), or a dataframe (pandas, polars, pyarrow, DuckDB);
-    or what is counted already: a tally, its file, or several (they are added).
+    `data`: a path, glob, folder, list of paths, `-` (standard input), or a dataframe (pandas, polars, pyarrow, DuckDB,
+    Dask, Spark), or name -> array; or what is counted already: a tally, its file, or several (they are added).
     Raises FairauditError, one sentence, for anything in the data or the inputs that has no meaning.
     """
     from fairaudit.tallies.inputs import counted, is_counted
@@ -38,6 +38,10 @@ def tabulate(data: Any, inputs: Inputs) -> Tally:
 
         if (tally := counted_in_memory(data, inputs)) is not None:
             return tally
+    if type(data).__module__.startswith("dask.") and inputs.with_file is None:
+        from fairaudit.partitions import counted_by_dask
+
+        return counted_by_dask(data, inputs)
     with reading(data, inputs) as source:
         return scan(source, resolved_roles(source, inputs), inputs)[0]
 
@@ -110,7 +114,7 @@ def resolved_roles(source: Source, inputs: Inputs) -> Roles:
 def scan(source: Source, roles: Roles, inputs: Inputs) -> tuple[Tally, Query]:
     """Count the rows of the asked split, in one query."""
     with source.speaking():
-        _glance(source, roles, inputs)
+        glance(source, roles, inputs)
         query = build(source, roles, inputs, attribute_sets(roles.sensitive, inputs))
         tally = counted_by(query, source, roles, inputs)
         check_rows(tally, source, roles)
@@ -208,8 +212,11 @@ def _nothing(source: Source, roles: Roles, lost: Mapping[str, int]) -> None:
     raise FairauditError(f"{source.where} has a header but no rows; there is nothing to audit.")
 
 
-def _glance(source: Source, roles: Roles, inputs: Inputs) -> None:
-    """Refuse attributes and labels with too many values while that is cheap: millions of cells are not."""
+def glance(source: Source, roles: Roles, inputs: Inputs, whole: bool = True) -> None:
+    """Refuse attributes and labels with too many values while that is cheap: millions of cells are not.
+
+    `whole`: all rows are in the source, so that it can tell how many values there are.
+    """
     names = [s for s in roles.sensitive if s not in inputs.bins]
     columns = [*names, roles.y_true]
     d = source.engine.dialect
@@ -218,7 +225,7 @@ def _glance(source: Source, roles: Roles, inputs: Inputs) -> None:
     rows, *groups, classes = source.rows(f"SELECT {counts} FROM {few}")[0]
     for name, n in zip(names, groups, strict=True):
         if n > inputs.max_groups:
-            size = str(n) if rows < GLANCE else f"more than {inputs.max_groups}"
+            size = str(n) if whole and rows < GLANCE else f"more than {inputs.max_groups}"
             raise _too_wide(name, size, inputs, source.where)
     if classes > MAX_CLASSES:
         raise _too_many(source.where)
