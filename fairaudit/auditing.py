@@ -236,7 +236,7 @@ def audit(
 
 
 def resolved(data: Any, sensitive: Any, inputs: Mapping[str, Any]) -> tuple[Any, Inputs]:
-    """The data and the inputs of a Python call: arrays become one dataframe with columns of their roles' names."""
+    """The data and the inputs of a Python call: arrays become one table with columns of their roles' names."""
     unknown = sorted(set(inputs) - set(Inputs.__dataclass_fields__))
     if unknown:
         hint = did_you_mean(unknown[0], Inputs.__dataclass_fields__)
@@ -244,8 +244,6 @@ def resolved(data: Any, sensitive: Any, inputs: Mapping[str, Any]) -> tuple[Any,
     if data is not None:
         names = (sensitive,) if isinstance(sensitive, str) else tuple(sensitive)
         return data, Inputs(sensitive=names, **inputs)
-    import pandas as pd
-
     if inputs.get("y_true") is None:
         raise FairauditError("audit needs data, or the arrays y_true and y_pred (or y_score).")
     groups = _group_columns(sensitive)
@@ -254,26 +252,31 @@ def resolved(data: Any, sensitive: Any, inputs: Mapping[str, Any]) -> tuple[Any,
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{k} {n}" for k, n in lengths.items())
         raise FairauditError(f"the arrays must have one length, not: {shown}.")
-    frame = pd.DataFrame({k: pd.Series(v) for k, v in (given | groups).items()})
     own = {**inputs, **{k: k for k in given}}
-    return frame, replace(Inputs(**own), sensitive=tuple(groups))
+    return given | groups, replace(Inputs(**own), sensitive=tuple(groups))
 
 
 _ARRAYS = ("y_true", "y_pred", "y_score", "weights", "loss", "member", "cluster")
 
 
-def _column(name: str, values: Any) -> list[Any]:
-    """One array as a list. Raises FairauditError for a column's name, or a table, where an array must stand."""
-    if isinstance(values, str) or getattr(values, "ndim", 1) != 1:
+def _column(name: str, values: Any) -> Any:
+    """One array. Raises FairauditError for a column's name, or a table, where an array must stand."""
+    if isinstance(values, str) or getattr(values, "ndim", 1) != 1 or hasattr(values, "columns"):
         raise FairauditError(f"without data, {name} must be an array with one value a row; or give data.")
-    return list(values)
+    return values if hasattr(values, "__len__") and hasattr(values, "__getitem__") else list(values)
 
 
-def _group_columns(sensitive: Any) -> dict[str, list[Any]]:
+def _group_columns(sensitive: Any) -> dict[str, Any]:
     if isinstance(sensitive, Mapping):
         return {str(k): _column(str(k), v) for k, v in sensitive.items()}
     if hasattr(sensitive, "columns"):
-        return {str(c): list(sensitive[c]) for c in sensitive.columns}
+        from fairaudit.frames import held_columns
+
+        if (held := held_columns(sensitive)) is None:
+            raise FairauditError(
+                "without data, sensitive must be in memory, not a lazy dataframe; collect it first."
+            )
+        return held
     if sensitive is None or (hasattr(sensitive, "__len__") and len(sensitive) == 0):
         return {}
     name = str(getattr(sensitive, "name", None) or "group")

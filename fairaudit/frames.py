@@ -105,7 +105,7 @@ def arrow(column: Any, name: str) -> pa.Array | pa.ChunkedArray:
         found = _converted(column)
         if _known(found.type):
             return found
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError):
         pass
     except UnicodeEncodeError as error:
         raise FairauditError(
