@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from fairaudit import classwise, disparity, losses, membership, reliance, scores
+from fairaudit import calibration, classwise, disparity, losses, membership, reliance, scores
 from fairaudit.estimate import Estimate
 from fairaudit.view import NO_INTERVALS, View
 
@@ -140,9 +140,12 @@ CATALOGUE: tuple[Metric, ...] = (
     Metric("roc_auc", "chance that a positive scores above a negative", "P(s⁺ > s⁻) + ½ P(s⁺ = s⁻)",
            "Hanley & McNeil 1982; DeLong et al. 1988", ("overall", "attribute"), scores.roc_auc, _binary_scores),
     Metric("ece", "distance of stated from observed probability", "Σ (n_b/n) |ȳ_b − s̄_b|, 15 equal-width bins",
-           "Guo et al. 2017", ("overall", "attribute"), scores.ece, _scored, "lower"),
+           "Guo et al. 2017", ("overall", "attribute"), calibration.ece, _scored, "lower"),
+    Metric("ece_mass", "distance of stated from observed probability, bins with the same number of rows",
+           "Σ (n_b/n) |ȳ_b − s̄_b|, 15 equal-mass bins", "Nguyen & O'Connor 2015; Nixon et al. 2019",
+           ("overall", "attribute"), calibration.ece_mass, _scored, "lower"),
     Metric("brier", "mean squared error of the probability", "mean of (s − y)²", "Brier 1950", ("overall", "attribute"),
-           scores.brier, _scored, "lower"),
+           calibration.brier, _scored, "lower"),
     Metric("membership_advantage", "how much a training row is recognised by being right",
            "P(right | member) − P(right | non-member)", "Yeom et al. 2018", ("overall", "attribute"),
            membership.advantage, _members, "lower", low=-1.0),

@@ -11,9 +11,10 @@ from collections.abc import Collection, Iterable
 from decimal import Decimal
 
 MISSING = "(missing)"
-#: Predictions made from a score and a threshold carry these until the classes are known.
-PREDICTED_POSITIVE = "(score at or above the threshold)"
-PREDICTED_NEGATIVE = "(score below the threshold)"
+#: Predictions made from a score and a threshold carry these until the classes are known. Twelve characters at most:
+#: DuckDB compares such texts as fast as numbers, and every score cell has one.
+PREDICTED_POSITIVE = "(score>=cut)"
+PREDICTED_NEGATIVE = "(score<cut)"
 
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 #: Class pairs whose positive member nobody disputes.

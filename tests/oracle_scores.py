@@ -201,6 +201,19 @@ def ece(rows: Sequence[Row], positive: str | None) -> Fraction | None:
     return ratio(sum((abs(gap) for gap in gaps), Fraction(0)), weight_of(rows))
 
 
+def ece_mass(rows: Sequence[Row], positive: str | None) -> Fraction | None:
+    """The same over 15 bins of equal mass: rows with one probability stand together, where their middle stands."""
+    parts = forecasts(rows, positive)
+    total, below = weight_of(rows), Fraction(0)
+    gaps = [Fraction(0)] * ECE_BINS
+    for shared in sorted({p for p, _, _ in parts}):
+        equal = [part for part in parts if part[0] == shared]
+        mass = sum((weight for _, _, weight in equal), Fraction(0))
+        gaps[int((below + mass / 2) * ECE_BINS / total)] += sum(w * (p - y) for p, y, w in equal)
+        below += mass
+    return ratio(sum((abs(gap) for gap in gaps), Fraction(0)), total)
+
+
 def score_numbers(table: Table, by: str, group: str | None, rows: Sequence[Row]) -> dict[Key, Number]:
     """roc_auc (binary), ece and brier of these rows, where they carry probabilities."""
     if any((row.score if table.positive is not None else row.confidence) is None for row in rows):
@@ -208,6 +221,7 @@ def score_numbers(table: Table, by: str, group: str | None, rows: Sequence[Row])
     status = None if group is None else status_of(len(rows), table.min_events)
     out = {
         Key("ece", by, group): Number(ece(rows, table.positive), status),
+        Key("ece_mass", by, group): Number(ece_mass(rows, table.positive), status),
         Key("brier", by, group): Number(brier(rows, table.positive), status),
     }
     if table.positive is not None:
