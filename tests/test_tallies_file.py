@@ -173,6 +173,14 @@ def edited(**keys: Any) -> Edit:
     return edit
 
 
+def described(**keys: Any) -> Edit:
+    def edit(table: pa.Table, header: dict[str, Any]) -> pa.Table:
+        header["description"].update(keys)
+        return table
+
+    return edit
+
+
 def of_first_cube(key: str, value: Any) -> Edit:
     def edit(table: pa.Table, header: dict[str, Any]) -> pa.Table:
         header["cubes"][0][key] = value
@@ -210,6 +218,10 @@ def without(key: str) -> Edit:
         (of_first_cube("measures", []), "no counts"),
         (of_first_cube("kind", "rows"), "copy or tabulate it again"),
         (edited(left_out={"dropped": -1}), "left out is out of range"),
+        (described(positive="0"), "description is not the one that was written"),
+        (described(threshold="high"), "'threshold' has no meaning"),
+        (described(columns={"sensitive": []}), "'columns' has no meaning"),
+        (edited(sources=[]), "description is not the one"),
         (edited(description={}), "it lacks 'columns'"),
         (without("cubes"), "it lacks 'cubes'"),
         (edited(cubes=[]), "not in its list"),

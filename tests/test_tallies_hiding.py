@@ -205,8 +205,12 @@ def test_groups_without_a_shown_cell_go_and_classes_stay() -> None:
         {"g": ["a"] * 60 + ["b"] * 60 + ["z"] * 2, "y": ["0", "1"] * 61, "p": ["0", "1"] * 61}
     )
     frame.loc[0, "p"] = "1"
-    tally = fairaudit.tabulate(frame, Inputs(y_true="y", y_pred="p", sensitive=("g",)))
-    cube = suppressed(tally, 5).labels["g",]
+    said = {"0": "a", "1": "z"}
+    tally = fairaudit.tabulate(frame, Inputs(y_true="y", y_pred="p", sensitive=("g",), agreement=said))
+    hid = suppressed(tally, 5)
+    cube = hid.labels["g",]
+    assert hid.description["agreement"] == {"0": "a"}
+    assert fairaudit.audit_tally(hid).estimate("sensitive_accuracy", by="g").value is not None
     assert "z" not in cube.labels[0]
     assert cube.labels[1:] == (("0", "1"), ("0", "1"))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,11 +71,18 @@ def write_tally(tally: Tally, path: str | Path) -> Tally:
     seal = fingerprint(tally)
     tally = replace(tally, sources=tally.sources or (seal,))
     table = _table(tally)
-    header = json.dumps(_header(tally, seal), ensure_ascii=False, default=_plain)
+    header = sealed(_header(tally, seal))
     table = table.replace_schema_metadata({KEY: header.encode("utf-8", "surrogatepass")})
     with replacing(path) as temporary:
         pq.write_table(table, temporary, compression="zstd")
     return tally
+
+
+def sealed(header: Mapping[str, Any]) -> str:
+    """The header as JSON text that ends in its own checksum."""
+    text = json.dumps({**header, "seal": ""}, ensure_ascii=False, default=_plain)
+    seal = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return text.removesuffix('""}') + f'"{seal}"}}'
 
 
 def _plain(value: Any) -> Any:

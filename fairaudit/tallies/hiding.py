@@ -59,10 +59,17 @@ def suppressed(tally: Tally, below: int) -> Tally:
         raise FairauditError(
             f"hiding counts below {below} hides every cell of this tally; give a lower --suppress-below."
         )
+    shown = {g for a, cube in kept.items() for labels in cube.labels[: len(a)] for g in labels}
+    agreement = {c: g for c, g in tally.description["agreement"].items() if g in shown}
     return replace(
-        tally, labels=kept, scores={}, left_out={k: n for k, n in tally.left_out.items() if n >= below},
-        sources=(), hidden=_said(tally, gone, below),
-    )  # fmt: skip
+        tally,
+        labels=kept,
+        scores={},
+        description={**tally.description, "agreement": agreement},
+        left_out={k: n for k, n in tally.left_out.items() if n >= below},
+        sources=(),
+        hidden=_said(tally, gone, below),
+    )
 
 
 def _said(tally: Tally, gone: Mapping[Names, Array], below: int) -> Hidden:
@@ -157,7 +164,7 @@ def _apart(cells: Mapping[Names, Mapping[Names, int]], below: int) -> frozenset[
     A crossed cell lies between max(0, Σ margins − (attributes − 1) · total) and its smallest margin (Fréchet), and all
     of that can be: it is told only where both are one, and then it is a margin, so it is not small.
     """
-    alone = {a: groups for a, groups in cells.items() if len(a) == 1}
+    alone: dict[Names, Mapping[Names, int]] = {a: groups for a, groups in cells.items() if len(a) == 1}
     hide = _solved(alone, below)
     shown = {(a[0], g[0]): n for a, groups in alone.items() for g, n in groups.items() if (a, g) not in hide}
     total = sum(next(iter(cells.values())).values())

@@ -12,7 +12,7 @@ import numpy as np
 
 from fairaudit.cube import FIXED, Array, Cube, coded
 from fairaudit.errors import FairauditError
-from fairaudit.tallies.file import CUBE, ENDING, KEY, SCHEMA_VERSION, fingerprint, stored
+from fairaudit.tallies.file import CUBE, ENDING, KEY, SCHEMA_VERSION, fingerprint, sealed, stored
 from fairaudit.tally import Cubes, Hidden, Tally
 
 if TYPE_CHECKING:
@@ -33,10 +33,12 @@ def read_tally(path: str | Path) -> Tally:
             raise FairauditError(
                 f"{where} cannot be read: it is damaged; copy or tabulate it again."
             ) from error
-        header = _checked(table.schema.metadata or {}, where)
+        header = _header(table, where)
         tally = _tally(table, header)
         if fingerprint(tally) != header["sha256"]:
             raise ValueError("its counts are not those that were written")
+        if sealed(header) != _text(table):
+            raise ValueError("its description is not the one that was written")
     return tally
 
 
@@ -67,19 +69,23 @@ def _sound(where: str) -> Iterator[None]:
         yield
     except FairauditError:
         raise
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, NotImplementedError, OverflowError) as error:
         said = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise FairauditError(
             f"{where} is not as fairaudit wrote it ({said}); copy or tabulate it again."
         ) from error
 
 
-def _checked(metadata: Mapping[bytes, bytes], where: str) -> dict[str, Any]:
-    if KEY not in metadata:
+def _text(table: pa.Table) -> str:
+    return str((table.schema.metadata or {})[KEY].decode("utf-8", "surrogatepass"))
+
+
+def _header(table: pa.Table, where: str) -> dict[str, Any]:
+    if KEY not in (table.schema.metadata or {}):
         raise FairauditError(
             f"{where} is Parquet, but not a tally; write one with fairaudit tabulate, or name rows .parquet."
         )
-    header: dict[str, Any] = json.loads(metadata[KEY].decode("utf-8", "surrogatepass"))
+    header: dict[str, Any] = json.loads(_text(table))
     version = str(header["schema_version"])
     if version.split(".", maxsplit=1)[0] != SCHEMA_VERSION.split(".", maxsplit=1)[0]:
         raise FairauditError(
@@ -170,9 +176,11 @@ def _measure(table: pa.Table, measure: str, rows: Array) -> Array:
     return parts[0] if measure == "count" else np.stack(parts, axis=1)
 
 
+#: What a description holds, and of which kind.
 _DESCRIBED = {"columns": dict, "probabilities": list, "prob_classes": list, "detected": list, "agreement": dict,
               "cross": int, "bins": dict, "na": list, "missing_labels": str, "clustered": bool, "weighted": bool,
-              "positive": object, "split": object, "threshold": object, "top_label": bool}  # fmt: skip
+              "positive": str | int | float | None, "split": dict | None, "threshold": float | int | None,
+              "top_label": bool}  # fmt: skip
 
 
 def _description(found: Mapping[str, Any]) -> dict[str, Any]:
