@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = {"labels": ["y_true", "y_pred", "region"], "binary": ["outcome", "decided", "region"]}
+NOT_INSTALLED = 3  # the exit code where the tool itself is not there
 ENOUGH, MOST = 1.0, 7  # seconds; runs
 
 
@@ -58,7 +59,11 @@ def main() -> None:
         return
     run = import_module(f"peers_{task}").TOOLS[tool]
     more = {"n_boot": int(boot[0])} if boot else {}
-    run(frame.head(2000))
+    try:
+        run(frame.head(2000))
+    except ModuleNotFoundError as error:
+        print(f"not installed ({error})")
+        sys.exit(NOT_INSTALLED)
     seconds, found = timed(lambda: run(frame, **more))
     print(json.dumps({"seconds": seconds, "numbers": found}))
 

@@ -1,6 +1,6 @@
 """Run the benchmarks, one process each, and write docs/performance.md anew from what they saved (`make bench`).
 
-    python benchmarks/run.py                          every bench_*.py; about ten minutes on two cores
+    python benchmarks/run.py                          every bench_*.py; about a quarter of an hour on two cores
     python benchmarks/run.py scan scores --big        some of them; with 10⁹ rows
     python benchmarks/run.py --rows 1e5 --results /tmp/r   small, without touching what is saved
     python benchmarks/run.py --pages-only             tables and figures from benchmarks/results/*.json
