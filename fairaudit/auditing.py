@@ -130,7 +130,7 @@ def audit_tally(tally: Tally, settings: Settings | None = None, names: Naming | 
     check_settings(settings)
     names = names or naming(tally)
     cells = max(len(cube.codes) for cube in tally.labels.values())
-    every = [replace(view, table_cells=cells) for view in views(tally, names, settings)]
+    every = [replace(view, table_cells=cells).folded() for view in views(tally, names, settings)]
     found = tuple(e for view in every for e in estimates(view))
     groups = tuple(g for view in every[2:] for g in _groups(view))
     return Audit(
@@ -180,16 +180,17 @@ def _data(tally: Tally, names: Naming) -> dict[str, Any]:
 
 def _groups(view: View) -> list[dict[str, Any]]:
     """The groups with their rows, those that are listed one by one."""
-    kept = np.arange(len(view.groups)) if view.listed is None else np.flatnonzero(view.listed)
-    support = view.rows.support[kept].astype(np.int64)
+    support = view.rows.support[: view.listed].astype(np.int64)
     return [
         {
             "attribute": view.by,
-            "group": view.groups[g],
+            "group": group,
             "n": n,
             "by_class": dict(zip(view.classes, by, strict=True)),
         }
-        for g, n, by in zip(kept.tolist(), support.sum(axis=1).tolist(), support.tolist(), strict=True)
+        for group, n, by in zip(
+            view.groups[: view.listed], support.sum(axis=1).tolist(), support.tolist(), strict=True
+        )
     ]
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 from fairaudit import calibration, classwise, disparity, losses, membership, reliance, scores
 from fairaudit.estimate import Estimate
-from fairaudit.view import NO_INTERVALS, View
+from fairaudit.view import FOLDED, NO_INTERVALS, View
 
 _FAIRLORA = "Sukumaran et al. 2024, arXiv 2410.17358, section 5"
 _FAIRLEARN = "Bird et al. 2020, fairlearn.metrics"
@@ -161,4 +161,6 @@ def estimates(view: View) -> Iterator[Estimate]:
     for metric in CATALOGUE:
         if view.kind in metric.where and (not asked or metric.id in asked) and metric.needs(view):
             for e in metric.compute(view, metric.id):
+                if e.group == FOLDED:
+                    continue
                 yield replace(e, interval=None) if bare and e.interval is not None else e

@@ -189,7 +189,7 @@ def _macro_family(view: View, recall_only: bool) -> Family:
         held = (view.by_bucket.total() > 0).sum(axis=0)
         replicates = np.where(np.isnan(replicates), value, replicates)
         shares = clustered(value, replicates, totals, held, parts)
-    evaluable = np.flatnonzero((totals >= view.settings.min_events) & np.isfinite(value))
+    evaluable = np.flatnonzero((view.judged.total() >= view.settings.min_events) & np.isfinite(value))
     none = np.full(len(value), np.nan)
     return Family(shares, none, none, totals, evaluable)
 

@@ -187,9 +187,8 @@ class _Contrast:
         self.shares = found.shares
         self.rows = found.rows.reshape(2, self.size)
         self.value = found.shares.value[: self.size] - found.shares.value[self.size :]
-        self.evaluable = np.flatnonzero(
-            (self.rows >= view.settings.min_events).all(axis=0) & np.isfinite(self.value)
-        )
+        enough = (self.rows >= view.settings.min_events).all(axis=0) & np.isfinite(self.value)
+        self.evaluable = np.flatnonzero(enough[: view.listed * len(classes)])
 
     def bounds(self, index: Array, level: float, tests: int) -> tuple[Array, Array]:
         """Intervals of group − rest at these positions, each at 1 − α / tests: Newcombe's, or MOVER on Jeffreys' bounds

@@ -90,11 +90,7 @@ def class_listing(view: View) -> Listing:
 
 def group_listing(view: View) -> Listing:
     """The groups; without those that are too many, and too small, to be listed one by one."""
-    if view.listed is None:
-        places = group_places(view)
-        return Listing(places, np.arange(len(places)))
-    at = np.flatnonzero(view.listed)
-    return Listing([{"group": view.groups[k]} for k in at.tolist()], at)
+    return Listing(group_places(view)[: view.listed], np.arange(view.listed))
 
 
 def cell_listing(view: View) -> Listing:

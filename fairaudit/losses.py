@@ -80,7 +80,8 @@ def loss_variance(view: View, metric: str) -> Iterator[Estimate]:
     whatever the truth, equality included.
     """
     strata = view.once(_Strata)
-    keep = np.flatnonzero((strata.rows >= view.settings.min_events) & np.isfinite(strata.var))
+    rows = strata.rows if view.unfolded is None else view.judged.total()
+    keep = np.flatnonzero((rows >= view.settings.min_events) & np.isfinite(strata.var))
     kind = "classes" if view.kind == "class" else "groups"
     if len(keep) < 2:
         yield too_few(view, metric, len(keep), kind)

@@ -96,7 +96,8 @@ def family(view: View, pair: Callable[[Counts], Pair]) -> Family:
             left_d > 0, divide(left_n, left_d), value
         )  # a stratum in one bucket does not vary
         shares = clustered(value, replicates, size, held)
-    evaluable = np.flatnonzero((rows >= view.settings.min_events) & np.isfinite(value))
+    judged = rows if view.unfolded is None else pair(view.judged)[1].ravel()
+    evaluable = np.flatnonzero((judged >= view.settings.min_events) & np.isfinite(value))
     return Family(shares, numerator, denominator, rows, evaluable)
 
 

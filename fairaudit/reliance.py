@@ -74,10 +74,22 @@ def sensitive_accuracy(view: View, metric: str) -> Iterator[Estimate]:
     )  # fmt: skip
 
 
-def _leakage(table: Array) -> Array:
-    """Σ_ŷ max_s n(ŷ, s) / n over the last two axes (groups, classes)."""
-    out: Array = table.max(axis=-2).sum(axis=-1) / table.sum(axis=(-2, -1))
-    return out
+class _Table:
+    """The non-empty cells of class × group, class by class: `mass`, positions `column` and `group`, all (cells,)."""
+
+    def __init__(self, view: View, axis: str) -> None:
+        cube = view.labels.keep((axis, "group"))
+        self.column, self.group = cube.codes.T
+        self.mass = cube.real(view.mass_name)
+        self.starts = np.flatnonzero(np.diff(self.column, prepend=-1))
+
+    def leakage(self) -> float:
+        """Σ_ŷ max_s n(ŷ, s) / n."""
+        return float(np.maximum.reduceat(self.mass, self.starts).sum() / self.mass.sum())
+
+    def norm(self, errors: Array) -> Array:
+        """(k,): Σ_ŷ max_s |error| of errors (k, cells)."""
+        return np.asarray(np.maximum.reduceat(np.abs(errors), self.starts, axis=1).sum(axis=1))
 
 
 def sensitive_leakage(view: View, metric: str) -> Iterator[Estimate]:
@@ -87,45 +99,42 @@ def sensitive_leakage(view: View, metric: str) -> Iterator[Estimate]:
     margins (it is biased up). Interval: the estimate ± the quantile of Σ_ŷ max_s |error|, which holds whatever the
     truth (a bootstrap of the maximum does not: it carries the bias).
     """
-    counts = view.counts
-    value = float(_leakage(counts.predicted))
-    n = int(view.rows.total().sum())
+    view = view.unfolded or view
+    table = _Table(view, "y_pred")
+    groups, columns = (np.bincount(at, table.mass) for at in (table.group, table.column))
+    columns, size = columns[columns > 0], _kish(view)
+    value, n = table.leakage(), int(view.labels.real("count").sum())
 
     def bounds() -> tuple[float, float]:
-        reach = _leakage_reach(view)
+        reach = _leakage_reach(view, table, size)
         return max(0.0, value - reach), min(1.0, value + reach)
 
-    drawn = view.settings.interval != NO_INTERVALS
     reference = {
-        "perfect": float(_leakage(counts.support)),
-        "largest_group": float(counts.total().max() / counts.total().sum()),
-        **({"independence": _independent(view)} if drawn else {}),
+        "perfect": _Table(view, "y_true").leakage(),
+        "largest_group": float(groups.max() / groups.sum()),
     }
+    if view.settings.interval != NO_INTERVALS:
+        reference["independence"] = _independent(groups, columns, size, view.settings.seed)
     yield over(view, metric, value, bounds, "norm-ball", n, reference=reference)
 
 
-def _leakage_reach(view: View) -> float:
+def _leakage_reach(view: View, table: _Table, size: int) -> float:
     """The quantile of Σ_ŷ max_s |p*(ŷ, s) − p(ŷ, s)| over resamples of the rows, or over jackknifed normals.
 
     Of the non-empty cells only: where there is nothing to draw, there is no error.
     """
-    by_column = view.counts.predicted.T
-    column, group = np.nonzero(by_column)
-    mass, starts = by_column[column, group], np.flatnonzero(np.diff(column, prepend=-1))
-    share, size, seed = mass / mass.sum(), _kish(view), view.settings.seed
-
-    def norm(error: Array) -> Array:
-        return np.asarray(np.maximum.reduceat(np.abs(error), starts, axis=1).sum(axis=1))
-
+    mass, seed = table.mass, view.settings.seed
+    share = mass / mass.sum()
     replicates = max(FEWEST_REPLICATES, min(REPLICATES, MOST_DRAWS // len(mass)))
     if view.without_bucket is not None:
         left = view.without_bucket.predicted
-        out = norm(
-            _jackknifed_errors(left[:, group, column] / left.sum(axis=(1, 2))[:, None], replicates, seed)
-        )
+        of_cells = left[:, table.group, table.column] / left.sum(axis=(1, 2))[:, None]
+        out = table.norm(_jackknifed_errors(of_cells, replicates, seed))
     else:
         rows = size if "w" in view.labels.measures else None
-        out = resampled(mass, lambda drawn: norm(drawn / size - share), (seed, 4), replicates, rows=rows)
+        out = resampled(
+            mass, lambda drawn: table.norm(drawn / size - share), (seed, 4), replicates, rows=rows
+        )
     return float(np.quantile(out, view.settings.level))
 
 
@@ -137,21 +146,22 @@ def _jackknifed_errors(left: Array, replicates: int, seed: int) -> Array:
 
 def _kish(view: View) -> int:
     """The rows that the weights are worth: (Σw)² / Σw², the rows themselves where there are no weights."""
-    return max(1, round(float(view.counts.predicted.sum() ** 2 / max(view.squares.predicted.sum(), 1e-300))))
+    if "w" not in view.labels.measures:
+        return int(view.labels.real("count").sum())
+    total, squares = (float(view.labels.real(m).sum()) for m in ("w", "w2"))
+    return max(1, round(total**2 / max(squares, 1e-300)))
 
 
-def _independent(view: View) -> float:
-    """Expected leakage of predictions that do not depend on the group, with the margins of this table.
+def _independent(groups: Array, columns: Array, size: int, seed: int) -> float:
+    """Expected leakage of predictions that do not depend on the group, with these margins of `size` rows.
 
-    Each column of a random table is hypergeometric, and the expectation of a sum needs no more than that. Random tables
-    of as many rows as the weights are worth; with very many rows the largest group's share.
+    Each column of a random table is hypergeometric, and the expectation of a sum needs no more than that. With very
+    many rows the largest group's share.
     """
-    size = _kish(view)
-    groups, columns = (view.counts.predicted.sum(axis=a) for a in (1, 0))
     if size > MAX_TABLE_ROWS:
         return float(groups.max() / groups.sum())
     of_groups, of_columns = (_apportioned(m, size) for m in (groups, columns))
-    rng = np.random.default_rng([view.settings.seed, 5])
+    rng = np.random.default_rng([seed, 5])
     tables = max(FEWEST_TABLES, min(RANDOM_TABLES, MOST_TABLE_CELLS // (len(groups) * len(columns))))
     largest = [
         rng.multivariate_hypergeometric(of_groups, int(n), tables, method="marginals").max(axis=1).mean()

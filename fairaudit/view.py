@@ -18,6 +18,8 @@ ALL_ROWS = "(all)"
 MAX_CORRELATED = 2000
 #: `Settings.interval` where values are asked for and nothing else.
 NO_INTERVALS = "none"
+#: The groups too many and too small to be listed one by one, together. No group has this name.
+FOLDED = "\0(small groups)"
 #: Where a view has more groups than this, or more groups × classes, those below `min_events` are not listed one by one.
 MOST_LISTED_GROUPS, MOST_LISTED_CELLS = 20_000, 200_000
 
@@ -75,7 +77,8 @@ class View:
     `kind`: `overall`, `class` or `attribute`; `by`: the same, or the attribute's name. `groups`: its groups (one,
     `(all)`, without attribute). `labels`: cube (group, y_true, y_pred[, member][, bucket]) with one class axis order
     for both. `scores`: cube (group, y_true or correct, score_bin, conf_bin[, bucket]) or None. `positive`:
-    position in `classes`. `table_cells`: the non-empty cells of the widest table of the audit.
+    position in `classes`. `table_cells`: the non-empty cells of the widest table of the audit. `unfolded`: the view
+    whose small groups stand together in the last group of this one (see `folded`), or None.
     """
 
     kind: str
@@ -88,6 +91,7 @@ class View:
     settings: Settings
     agreement: Mapping[str, str] = field(default_factory=dict)
     table_cells: int = 0
+    unfolded: View | None = None
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def once(self, compute: Callable[[View], T]) -> T:
@@ -159,18 +163,43 @@ class View:
         return replace(self, groups=labels.labels[0], labels=labels, scores=scores)
 
     @cached_property
-    def listed(self) -> Array | None:
-        """(groups,): which groups are listed one by one; None for all."""
-        if len(self.groups) <= MOST_LISTED_GROUPS:
-            return None
-        return np.asarray(self.rows.total() >= self.settings.min_events)
+    def judged(self) -> Counts:
+        """Row counts by which a stratum may enter a minimum, maximum or gap: none of groups that were folded."""
+        if self.unfolded is None:
+            return self.rows
+        kept = (np.arange(len(self.groups)) < len(self.groups) - 1)[:, None]
+        return Counts(*(a * kept for a in (self.rows.support, self.rows.correct, self.rows.predicted)))
+
+    @property
+    def listed(self) -> int:
+        """How many groups, from the first, are listed one by one."""
+        return len(self.groups) - (self.unfolded is not None)
 
     @cached_property
     def listed_cells(self) -> Array | None:
         """(groups, classes): which of their cells are listed one by one; None for all."""
-        if len(self.groups) * len(self.classes) <= MOST_LISTED_CELLS:
+        if self.listed * len(self.classes) > MOST_LISTED_CELLS:
+            return np.asarray(self.judged.support >= self.settings.min_events)
+        if self.unfolded is None:
             return None
-        return np.asarray(self.rows.support >= self.settings.min_events)
+        kept = (np.arange(len(self.groups)) < self.listed)[:, None]
+        return np.broadcast_to(kept, (len(self.groups), len(self.classes)))
+
+    def folded(self) -> View:
+        """The view with all groups below `min_events` made one, if there are very many groups.
+
+        Those groups enter no minimum, maximum or gap and are not listed; they count in the rest and in totals. So what
+        is computed follows the groups that have something to say, not every crossing that somebody stands in.
+        """
+        if len(self.groups) <= MOST_LISTED_GROUPS or "bucket" in self.labels.axes or self.agreement:
+            return self
+        size = np.bincount(self.labels.codes[:, self.labels.axis("group")], self.labels.real("count"))
+        small = {g for g, n in zip(self.groups, size.tolist(), strict=True) if n < self.settings.min_events}
+        if not small:
+            return self
+        labels, scores = (None if c is None else _folded(c, small) for c in (self.labels, self.scores))
+        assert labels is not None
+        return replace(self, groups=labels.labels[0], labels=labels, scores=scores, unfolded=self)
 
     @cached_property
     def cells(self) -> Cube:
@@ -182,6 +211,17 @@ class View:
         """The non-empty (group, y_true, y_pred) cells and a measure on them, four (cells,) arrays."""
         codes = self.cells.codes
         return codes[:, 0], codes[:, 1], codes[:, 2], self.cells.real(measure)
+
+
+def _folded(cube: Cube, small: Collection[str]) -> Cube:
+    """The cube with these groups made one, `FOLDED`, the last."""
+    kept = cube.only("group", lambda g: g not in small)
+    rest = cube.only("group", small.__contains__).relabel("group", lambda _: FOLDED, also=[FOLDED])
+    codes = rest.codes.copy()
+    codes[:, 0] = len(kept.labels[0])
+    measures = {m: np.concatenate([v, rest.measures[m]]) for m, v in kept.measures.items()}
+    labels = ((*kept.labels[0], FOLDED), *kept.labels[1:])
+    return Cube(cube.axes, labels, np.concatenate([kept.codes, codes]), measures)
 
 
 def _grid(first: Array, second: Array, mass: Array, shape: Sequence[int]) -> Array:

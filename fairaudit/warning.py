@@ -47,33 +47,33 @@ def warnings(tally: Tally, views: Sequence[View], found: Sequence[Estimate]) -> 
 
 
 def _groups(view: View) -> Warnings:
-    out, total = [], view.rows.total()
+    out, total = [], view.rows.total()[: view.listed]
     if len(view.groups) > MANY_NUMBERS and sum(is_number(g) for g in view.groups) > MANY_NUMBERS:
         message = (
             f"{view.by} has {len(view.groups)} numeric values; --bins {view.by}=EDGE,… makes groups of them"
         )
         out.append({"code": "many_numbers", "message": message})
-    listed = np.ones(len(total), bool) if view.listed is None else view.listed
-    for k in np.flatnonzero((total < view.settings.min_n) & listed).tolist():
+    for k in np.flatnonzero(total < view.settings.min_n).tolist():
         message = f"{view.by}={view.groups[k]} has {int(total[k])} rows"
         out.append({"code": "small_group", "message": message})
-    return (
-        out
-        + _unlisted(view, "groups", view.listed)
-        + _unlisted(view, "cells of a class and a group", view.listed_cells)
-    )
+    if view.unfolded is not None:
+        every = len(view.unfolded.groups)
+        out.append(_unlisted(view, "groups", every - view.listed, every))
+    if view.listed_cells is not None:
+        cells = view.listed_cells[: view.listed]
+        if left := int(cells.size - cells.sum()):
+            out.append(_unlisted(view, "cells of a class and a group", left, cells.size))
+    return out
 
 
-def _unlisted(view: View, what: str, listed: np.ndarray | None) -> Warnings:
+def _unlisted(view: View, what: str, left: int, every: int) -> dict[str, str]:
     """How many strata are too many, and too small, to be listed one by one."""
-    if listed is None or listed.all():
-        return []
-    least, left = view.settings.min_events, int(listed.size - listed.sum())
+    least = view.settings.min_events
     message = (
-        f"{view.by}: {left} of {listed.size} {what} have fewer than {least} rows and are not listed one by one; "
+        f"{view.by}: {left} of {every} {what} have fewer than {least} rows and are not listed one by one; "
         "their rows count in everything else"
     )
-    return [{"code": "unlisted", "message": message}]
+    return {"code": "unlisted", "message": message}
 
 
 def _strata(found: Sequence[Estimate]) -> Warnings:

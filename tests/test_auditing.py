@@ -131,7 +131,7 @@ def test_strata_too_many_to_list_are_counted_and_change_no_other_number(
     asked: dict[str, Any] = {"y_true": "label", "y_pred": "pred", "sensitive": ["a", "b"], "cross": 2}
     full = fairaudit.audit(frame, **asked)
     monkeypatch.setattr(view, "MOST_LISTED_GROUPS", 50)
-    monkeypatch.setattr(view, "MOST_LISTED_CELLS", 100)
+    monkeypatch.setattr(view, "MOST_LISTED_CELLS", 10)
     short = fairaudit.audit(frame, **asked)
     sizes = frame.groupby(["a", "b"]).size()
     kept = {join_groups(g) for g, n in sizes.items() if n >= 10}
