@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import reduce
 from math import prod
 from typing import Any
 
@@ -25,7 +26,7 @@ from fairaudit.frames import WHERE, arrow, held_columns
 from fairaudit.labels import text_of
 from fairaudit.query import description
 from fairaudit.table import GLANCE, MAX_CLASSES, attribute_sets
-from fairaudit.tally import Tally, added
+from fairaudit.tally import Tally
 
 Array = np.ndarray[Any, Any]
 #: Rows at a time, so that codes take little memory beside the rows.
@@ -81,9 +82,17 @@ def counted_columns(held: Mapping[str, Any], roles: Roles, inputs: Inputs) -> Ta
             tally = _counted(dict(zip(columns, coded, strict=True)), sets, roles, inputs)
             if tally is None:
                 return None
-            tallies.append((WHERE, tally))
-    tally = added(tallies, repeats=True)
+            tallies.append(tally)
+    tally = reduce(plus, tallies)
     return None if _refused(tally, inputs) else tally
+
+
+def plus(one: Tally, other: Tally) -> Tally:
+    """The sum of two parts of one scan: they have the same tables, in the same order."""
+    left = {k: one.left_out.get(k, 0) + other.left_out.get(k, 0) for k in {**one.left_out, **other.left_out}}
+    labels = {a: cube + other.labels[a] for a, cube in one.labels.items()}
+    scores = {a: cube + other.scores[a] for a, cube in one.scores.items()}
+    return replace(one, labels=labels, scores=scores, left_out=left)
 
 
 def _few(columns: Mapping[str, Any], inputs: Inputs) -> bool:

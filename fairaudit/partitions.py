@@ -10,7 +10,7 @@ from typing import Any
 
 from fairaudit.cells import unlabelled
 from fairaudit.columns import Inputs, Roles, resolve, to_look_at
-from fairaudit.counting import counted_columns
+from fairaudit.counting import counted_columns, plus
 from fairaudit.engine import duck
 from fairaudit.errors import FairauditError
 from fairaudit.files import check_names
@@ -18,7 +18,7 @@ from fairaudit.frames import WHERE, held_columns, open_frame
 from fairaudit.query import build
 from fairaudit.streams import failing
 from fairaudit.table import attribute_sets, check_rows, check_widths, counted_by, fits, glance, look
-from fairaudit.tally import Tally, added
+from fairaudit.tally import Tally
 
 #: So many results are put together by one task.
 _BRANCHES = 8
@@ -39,7 +39,7 @@ def counted_by_dask(data: Any, inputs: Inputs) -> Tally:
     )
     roles = resolve(inputs, list(own), found, WHERE)
     needed = data[[own[c] for c in dict.fromkeys(roles.read)]]
-    tally: Tally = _computed(needed, _counted, _added, (roles, inputs))
+    tally: Tally = _computed(needed, _counted, plus, (roles, inputs))
     if inputs.missing_labels == "error" and (lost := tally.left_out["dropped"]):
         raise unlabelled(lost, roles)
     if not tally.rows:
@@ -107,7 +107,3 @@ def _counted(part: Any, roles: Roles, inputs: Inputs) -> _Told:
 def _alone(inputs: Inputs) -> Inputs:
     """A partition is one thread's work; the others have theirs."""
     return replace(inputs, threads=inputs.threads or 1)
-
-
-def _added(one: Tally, other: Tally) -> Tally:
-    return added([(WHERE, one), (WHERE, other)], repeats=True)
