@@ -153,9 +153,7 @@ def _tail(log: IO[bytes]) -> str:
 
 def _not_started(error: Exception, log: str) -> str:
     """The sentence for a Spark that does not start."""
-    if re.search(
-        r"JAVA_HOME|java: (command )?not found|UnsupportedClassVersion|No such file.*java", log + str(error)
-    ):
+    if re.search(r"JAVA_HOME|java[^\n]*(not found|No such file)|UnsupportedClassVersion", log + str(error)):
         return (
             "the Spark engine needs Java (17 or later for Spark 4), which was not found; install it, "
             "or say where it is with the environment variable JAVA_HOME."

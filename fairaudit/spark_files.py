@@ -12,7 +12,16 @@ from typing import Any
 
 from fairaudit.engine import Engine
 from fairaudit.errors import FairauditError
-from fairaudit.files import check_file, check_path, header_of, kind_of, one_schema, parts_in, text_in
+from fairaudit.files import (
+    check_file,
+    check_names,
+    check_path,
+    header_of,
+    kind_of,
+    one_schema,
+    parts_in,
+    text_in,
+)
 from fairaudit.source import Source
 from fairaudit.spark import Spark, is_spark, native, open_frame
 
@@ -172,6 +181,7 @@ def _columns_of_parquet(paths: Sequence[str], _engine: Spark, _kind: str) -> tup
         raise FairauditError(
             f"{paths[0]} cannot be read as a table; it is damaged, or not what its ending says."
         ) from error
+    check_names(schema.names, paths[0])
     return {f.name: str(f.type) for f in schema} | parts_in(paths[0]), ""
 
 

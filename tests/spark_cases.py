@@ -101,7 +101,9 @@ def _extras(rng: Rng, n: int, columns: dict[str, Any], options: dict[str, Any]) 
         columns["w"] = pa.array(w)
         options["weights"] = "w"
     if rng.random() < 0.5 and "prob_prefix" not in options:
-        columns["loss"] = pa.array(np.where(rng.random(n) < 0.1, 1e6 * rng.random(n), rng.exponential(size=n)))
+        columns["loss"] = pa.array(
+            np.where(rng.random(n) < 0.1, 1e6 * rng.random(n), rng.exponential(size=n))
+        )
         options["loss"] = "loss"
     if rng.random() < 0.4:
         ids = rng.integers(40, size=n)
@@ -109,15 +111,21 @@ def _extras(rng: Rng, n: int, columns: dict[str, Any], options: dict[str, Any]) 
         columns["person"] = pa.array(kinds[rng.integers(3)])
         options["cluster"] = "person"
     if rng.random() < 0.3:
-        columns["seen"] = pa.array(_pick(rng, [[True, False], [0, 1], ["1", "0"], [1.0, 0.0]][rng.integers(4)], n))
+        columns["seen"] = pa.array(
+            _pick(rng, [[True, False], [0, 1], ["1", "0"], [1.0, 0.0]][rng.integers(4)], n)
+        )
         options["member"] = "seen"
     if rng.random() < 0.4:
-        columns["part"] = pa.array(_pick(rng, [["te'st", "train"], [1, 2], [True, False]][rng.integers(3)], n))
+        columns["part"] = pa.array(
+            _pick(rng, [["te'st", "train"], [1, 2], [True, False]][rng.integers(3)], n)
+        )
         value = columns["part"][0].as_py()
         options["split"] = f"part={str(value).lower() if isinstance(value, bool) else value}"
     if rng.random() < 0.4:
         ages = [18.0, 25.0, 24.999999999999996, 1e3, -3.5, float("nan"), None]
         texts = ["18", " 25 ", "1_8", "+2.5e1", "nan", "-nan", "inf", "NA", None, "1e-400"]
-        columns["age"] = pa.array(_pick(rng, ages, n)) if rng.random() < 0.5 else pa.array(_pick(rng, texts, n))
+        columns["age"] = (
+            pa.array(_pick(rng, ages, n)) if rng.random() < 0.5 else pa.array(_pick(rng, texts, n))
+        )
         options |= {"bins": {"age": (0.0, 18.0, 25.0, 40.5)}, "na": ("NA",)}
         options["sensitive"] = (*options["sensitive"], "age")
