@@ -162,12 +162,29 @@ def _independent(groups: Array, columns: Array, size: int, seed: int) -> float:
         return float(groups.max() / groups.sum())
     of_groups, of_columns = (_apportioned(m, size) for m in (groups, columns))
     rng = np.random.default_rng([seed, 5])
-    tables = max(FEWEST_TABLES, min(RANDOM_TABLES, MOST_TABLE_CELLS // (len(groups) * len(columns))))
-    largest = [
-        rng.multivariate_hypergeometric(of_groups, int(n), tables, method="marginals").max(axis=1).mean()
-        for n in of_columns
-    ]
-    return float(sum(largest)) / size
+    cells = len(groups) * len(columns)
+    tables = max(FEWEST_TABLES, min(RANDOM_TABLES, MOST_TABLE_CELLS // cells))
+    if size < cells:  # few rows in a wide table: the rows themselves are shuffled
+        largest = _largest_of_shuffled(of_groups, of_columns, tables, rng)
+    else:
+        largest = sum(
+            float(
+                rng.multivariate_hypergeometric(of_groups, int(n), tables, method="marginals")
+                .max(axis=1)
+                .mean()
+            )
+            for n in of_columns
+        )
+    return largest / size
+
+
+def _largest_of_shuffled(groups: Array, columns: Array, tables: int, rng: np.random.Generator) -> float:
+    """Σ_ŷ max_s of a table whose rows' groups are shuffled, on average over so many tables."""
+    rows, ends, total = np.repeat(np.arange(len(groups)), groups), np.cumsum(columns)[:-1], 0
+    for _ in range(tables):
+        rng.shuffle(rows)
+        total += sum(int(np.bincount(part).max()) for part in np.split(rows, ends) if len(part))
+    return total / tables
 
 
 def _apportioned(mass: Array, size: int) -> Array:
