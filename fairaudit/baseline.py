@@ -52,6 +52,13 @@ class Baseline:
             {"code": "unpaired", "message": f"rows are not paired with the baseline: {why}"} if why else None
         )
 
+    @property
+    def warnings(self) -> tuple[dict[str, str], ...]:
+        """What a reader of any change must know of the counts before."""
+        if self.hidden is None:
+            return ()
+        return ({"code": "hidden_cells", "message": f"in the baseline, {self.hidden.message}"},)
+
     def members(
         self, view: View, metric: str, class_: str | None, like: Members, gone: Collection[str] = ()
     ) -> Members:

@@ -159,7 +159,7 @@ def judged(
     verdict = Verdict(
         worst(counting) if counting else PASS, checks, {"name": normpath(policy.name), "sha256": policy.sha256},
         _data(tally, known), about, _stats(policy), tuple(_waiver(w) for w in policy.waivers),
-        (*warnings(policy, checks, about, court.absent()), *tally.warnings),
+        (*warnings(policy, checks, about, court.absent()), *tally.warnings, *(baseline.warnings if baseline else ())),
     )  # fmt: skip
     if not policy.suppress_below or _hidden_already(tally, policy, baseline):
         return verdict

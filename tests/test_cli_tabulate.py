@@ -154,10 +154,17 @@ def test_flags_that_the_counts_cannot_follow(capfd: Capture) -> None:
         assert len(err.strip().splitlines()) == 1
 
 
-def test_arrow_is_loaded_when_a_tally_is_written_only() -> None:
+def test_neither_pandas_nor_datasets_are_loaded_for_a_tally(capfd: Capture) -> None:
     import subprocess
 
-    modules = "fairaudit.tallies.inputs, fairaudit_cli.tabulate, fairaudit_cli.merge"
-    code = f"import sys, {modules}; print('pyarrow' in sys.modules)"
+    said(capfd, "tabulate", "day1.csv", "-o", "day1.tally")
+    code = (
+        "import sys, fairaudit_cli.tabulate, fairaudit_cli.merge, fairaudit.tallies.inputs\n"
+        "print('pyarrow' in sys.modules)\n"
+        "import fairaudit\n"
+        "fairaudit.write_tally(fairaudit.read_tally('day1.tally'), 'copy.tally')\n"
+        "print([m for m in ('duckdb', 'pandas', 'pyarrow.dataset', 'scipy.optimize') if m in sys.modules])"
+    )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "False"
+    assert found.stdout.split("\n")[:2] == ["False", "[]"]
+    assert Path("copy.tally").read_bytes() == Path("day1.tally").read_bytes()

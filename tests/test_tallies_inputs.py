@@ -266,6 +266,10 @@ def test_reports_and_gates_on_hidden_cells_work_and_say_so(tmp_path: Path) -> No
         "counts below 5 are"
     )
     assert "hidden_cells" in {w["code"] for w in fairaudit.gate(path, policy()).warnings}
+    limit = 'vs = "baseline"\nmax_decrease = 0.5'
+    text = POLICY.format(by='["sex"]', data="", rule="").replace("max_difference = 0.9", limit)
+    said = fairaudit.gate(FRAME, parse_policy(text, "p.toml"), baseline=path).warnings
+    assert any(w["message"].startswith("in the baseline, counts below 5") for w in said)
     assert fairaudit.audit(path, sensitive=["sex"]).warnings[0]["code"] == "hidden_cells"
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,7 +145,7 @@ def _table(tally: Tally) -> pa.Table:
     every = cubes(tally)
     sizes = [len(cube.codes) for _, _, cube in every.values()]
     which = pa.DictionaryArray.from_arrays(
-        pa.array(np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)), pa.array(list(every), pa.string())
+        _arrow(np.repeat(np.arange(len(sizes), dtype=np.int32), sizes)), _texts(every)
     )
     columns: dict[str, Any] = {CUBE: which}
     parts = [cube for _, _, cube in every.values()]
@@ -160,15 +160,32 @@ def _table(tally: Tally) -> pa.Table:
             to = np.array([names.setdefault(v, len(names)) for v in cube.labels[at]], dtype=np.int32)
             codes.append(to[cube.codes[:, at]])
         found = np.concatenate(codes)
-        columns[column] = pa.DictionaryArray.from_arrays(
-            pa.array(found, mask=found < 0), pa.array(list(names), pa.string())
-        )
+        columns[column] = pa.DictionaryArray.from_arrays(_arrow(found, found >= 0), _texts(names))
     for measure in dict.fromkeys(m for cube in parts for m in cube.measures):
         blocks = [_wide(cube, measure) for cube in parts]
         there = np.repeat([measure in cube.measures for cube in parts], sizes)
         for k, column in enumerate(stored(measure)):
-            columns[column] = pa.array(np.concatenate([b[:, k] for b in blocks]), mask=~there)
+            columns[column] = _arrow(np.concatenate([b[:, k] for b in blocks]), there)
     return pa.table(columns)
+
+
+def _arrow(values: Array, there: Array | None = None) -> pa.Array:
+    """Integers as Arrow's, null where not `there`; `pyarrow.array` would load pandas."""
+    import pyarrow as pa
+
+    bits = None if there is None else pa.py_buffer(np.packbits(there, bitorder="little").tobytes())
+    data = pa.py_buffer(np.ascontiguousarray(values).tobytes())
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [bits, data])
+
+
+def _texts(names: Iterable[str]) -> pa.Array:
+    import pyarrow as pa
+
+    parts = [name.encode() for name in names]
+    ends = np.cumsum([0, *map(len, parts)], dtype=np.int32)
+    return pa.StringArray.from_buffers(
+        len(parts), pa.py_buffer(ends.tobytes()), pa.py_buffer(b"".join(parts))
+    )
 
 
 def _wide(cube: Cube, measure: str) -> Array:
