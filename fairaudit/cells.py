@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -89,10 +89,16 @@ def cubes(
             at = at[np.array([t is None for t in why.texts], dtype=bool)[why.codes]]
         mine = {a: keys[a].part(at) for a in grouping.axes}
         measures = {"count": counts[at], **{m: sums[m][at] for m in grouping.measures}}
-        found[grouping], dropped = labelled(grouping.axes, mine, measures, roles, inputs)
-        if grouping.kind == "labels":
+        cube, dropped = labelled(grouping.axes, mine, measures, roles, inputs)
+        found |= {part: _summed(cube, part) for part in grouping.parts} or {grouping: cube}
+        if grouping.kind != "scores":
             lost["dropped"] = max(lost.get("dropped", 0), dropped)
     return found, lost
+
+
+def _summed(cube: Cube, part: GroupingSet) -> Cube:
+    kept = ("count", *part.measures)
+    return replace(cube, measures={m: cube.measures[m] for m in kept}).keep(part.axes)
 
 
 def integers(column: Column) -> Array:

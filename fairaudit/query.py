@@ -23,12 +23,16 @@ _NO_KEYS = ("probs", "given_score", "score", "loss", "label_text", "w", "id")
 
 @dataclass(frozen=True, slots=True)
 class GroupingSet:
-    """One table of the scan: its kind (`labels` or `scores`), attributes, axes and the measures it keeps."""
+    """One table of the scan: its kind (`labels` or `scores`), attributes, axes and the measures it keeps.
+
+    `parts`: the tables of these kinds that are this one (kind `both`) summed over some axes.
+    """
 
     kind: str
     attributes: tuple[str, ...]
     axes: tuple[str, ...]
     measures: tuple[str, ...]
+    parts: tuple[GroupingSet, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,12 +251,19 @@ def _sets(
         GroupingSet("labels", a, (*a, "y_true", "y_pred", *extra), (*weights, *losses))
         for a in attribute_sets
     ]
-    if q.scored:
-        outcome = "correct" if q.top_label else "y_true"
-        axes = (outcome, "score_bin", *(k for k in extra if k == "bucket"))
-        kept = (*weights, "place", "place2")
-        sets += [GroupingSet("scores", a, (*a, *axes), kept) for a in attribute_sets]
-    return tuple(sets)
+    if not q.scored:
+        return tuple(sets)
+    outcome = "correct" if q.top_label else "y_true"
+    axes = (outcome, "score_bin", *(k for k in extra if k == "bucket"))
+    kept = (*weights, "place", "place2")
+    scores = [GroupingSet("scores", a, (*a, *axes), kept) for a in attribute_sets]
+    if not q.thresholded or losses or "member" in extra:
+        return (*sets, *scores)
+    # a prediction made from the score hardly divides its cells: one table for both, in less than half the time
+    return tuple(
+        GroupingSet("both", labels.attributes, (*own.axes, "y_pred"), kept, (labels, own))
+        for labels, own in zip(sets, scores, strict=True)
+    )
 
 
 def _assembled(

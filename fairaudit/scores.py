@@ -56,12 +56,12 @@ def _groups(view: View) -> list[Scored]:
     cells = (
         _outcome(view, cube), grid.ranks(bins)[code], grid.calibration_bin(bins)[code], rows, mass, squares, place,
         place2, *grid.scores_of(bins[code], mass, place, place2),
-        cube.codes[:, cube.axis("bucket")] if "bucket" in cube.axes else None,
     )  # fmt: skip
+    bucket = cube.codes[:, cube.axis("bucket")] if "bucket" in cube.axes else None
     order = np.argsort(group, kind="stable")
     order = order[mass[order] > 0]
-    parts = np.split(order, np.searchsorted(group[order], np.arange(1, len(view.groups))))
-    return [Scored(*(None if x is None else x[part] for x in cells)) for part in parts]
+    divided = np.split(order, np.searchsorted(group[order], np.arange(1, len(view.groups))))
+    return [Scored(*(x[part] for x in cells), None if bucket is None else bucket[part]) for part in divided]
 
 
 def _outcome(view: View, cube: Cube) -> Array:
