@@ -71,14 +71,16 @@ def counted_columns(held: Mapping[str, Any], roles: Roles, inputs: Inputs) -> Ta
     if roles != plain or inputs.bins or len({frozenset(s) for s in sets}) < len(sets):
         return None
     named = {**{s: s for s in roles.sensitive}, "y_true": roles.y_true, "y_pred": roles.y_pred}
-    columns = {axis: arrow(held[name], name) for axis, name in named.items() if name is not None}
-    rows = len(columns["y_true"])
+    columns: dict[str, tuple[Any, str]] = {
+        axis: (held[name], name) for axis, name in named.items() if name is not None
+    }
+    rows = len(held[roles.y_true])
     if not rows or not _few(columns, inputs):
         return None
     tallies = []
     with ThreadPoolExecutor(inputs.threads) as pool:  # Arrow's work needs no GIL
         for start in range(0, rows, _ROWS):
-            coded = pool.map(_coded, (column.slice(start, _ROWS) for column in columns.values()))
+            coded = pool.map(lambda c, start=start: _coded(c[0], c[1], start, start + _ROWS), columns.values())
             tally = _counted(dict(zip(columns, coded, strict=True)), sets, roles, inputs)
             if tally is None:
                 return None
@@ -95,10 +97,10 @@ def plus(one: Tally, other: Tally) -> Tally:
     return replace(one, labels=labels, scores=scores, left_out=left)
 
 
-def _few(columns: Mapping[str, Any], inputs: Inputs) -> bool:
+def _few(columns: Mapping[str, tuple[Any, str]], inputs: Inputs) -> bool:
     """Whether the first rows of attributes and labels have as few values as an audit allows."""
     most = dict.fromkeys(columns, inputs.max_groups) | {"y_true": MAX_CLASSES, "y_pred": MAX_CLASSES}
-    heads = {axis: _coded(column.slice(0, GLANCE)) for axis, column in columns.items()}
+    heads = {axis: _coded(*column, 0, GLANCE) for axis, column in columns.items()}
     return all(
         h is not None and np.count_nonzero(np.bincount(h.codes)) <= most[axis] for axis, h in heads.items()
     )
@@ -111,8 +113,9 @@ def _refused(tally: Tally, inputs: Inputs) -> bool:
     return wide or many or bool(tally.left_out["dropped"] and inputs.missing_labels == "error")
 
 
-def _coded(column: Any) -> _Coded | None:
-    """A slice of a column as codes; None for types that only a scan knows."""
+def _coded(whole: Any, name: str, start: int, stop: int) -> _Coded | None:
+    """Some rows of a column as codes; None for types that only a scan knows."""
+    column = arrow(getattr(whole, "iloc", whole)[start:stop], name)
     kind = column.type
     if pa.types.is_integer(kind):
         low, high = pc.min_max(column).as_py().values()

@@ -74,9 +74,9 @@ def held_columns(data: Any) -> dict[str, Any] | None:
     """
     data = unwrapped(data)
     if isinstance(data, Mapping):
-        names, columns = list(data), list(data.values())
+        names, columns = list(data), [_array(n, c) for n, c in data.items()]
         if len({len(c) for c in columns}) > 1:
-            shown = ", ".join(f"{n} {len(c)}" for n, c in data.items())
+            shown = ", ".join(f"{n} {len(c)}" for n, c in zip(names, columns, strict=True))
             raise FairauditError(f"the arrays must have one length, not: {shown}.")
     elif nw.dependencies.is_pandas_dataframe(data):  # by position: pandas allows one name twice
         names, columns = list(data.columns), [data.iloc[:, i] for i in range(data.shape[1])]
@@ -97,6 +97,13 @@ def held_columns(data: Any) -> dict[str, Any] | None:
     names = [str(c) for c in names]
     check_names(names, WHERE)
     return dict(zip(names, columns, strict=True))
+
+
+def _array(name: object, values: Any) -> Any:
+    """A column that can be cut into pieces. Raises FairauditError for what is none."""
+    if isinstance(values, str) or getattr(values, "ndim", 1) != 1 or not hasattr(values, "__iter__"):
+        raise FairauditError(f"column '{name}' must be an array with one value a row.")
+    return values if isinstance(values, list | tuple) or hasattr(values, "__array__") else list(values)
 
 
 def arrow(column: Any, name: str) -> pa.Array | pa.ChunkedArray:

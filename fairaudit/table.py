@@ -55,6 +55,12 @@ def reading(data: Any, inputs: Inputs) -> Iterator[Source]:
         with spark(inputs, data) as cluster:
             yield opened(data, inputs, cluster)
         return
+    if type(data).__name__ == "DuckDBPyRelation":
+        from fairaudit.relations import at_home, open_relation
+
+        if at_home(data, inputs):
+            yield open_relation(data)
+            return
     with duck(inputs) as engine:
         yield opened(data, inputs, engine)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -308,8 +308,19 @@ def test_a_relation_leaves_its_connection_as_it_was() -> None:
         before = con.execute(listed).fetchall()
         for _ in range(2):
             assert fairaudit.audit(relation, sensitive=["sex", "race"]).content() == EXPECTED
+        con.execute("BEGIN")
+        with pytest.raises(FairauditError, match="has a missing value"):
+            fairaudit.audit(relation, sensitive=["sex"], weights="race")
+        con.execute("COMMIT")  # which an aborted transaction refuses
         assert con.execute(listed).fetchall() == before
         assert len(relation.fetchall()) == len(FRAME)
+
+
+def test_a_relation_is_counted_within_limits() -> None:
+    found = fairaudit.audit(
+        duckdb.from_arrow(pa.Table.from_pandas(FRAME)), sensitive=["sex", "race"], threads=1
+    )
+    assert found.content() == EXPECTED
 
 
 def test_rows_are_matched_between_lazy_frames() -> None:
@@ -404,7 +415,7 @@ def test_arrays_of_any_kind_are_one_column_each() -> None:
     ).content()
     makers: list[Callable[[pd.Series], Any]] = [
         pd.Series.to_numpy, pd.Series.tolist, pl.from_pandas, pa.array, lambda s: s.set_axis(range(len(s), 0, -1)),
-        lambda s: s.astype("category"), tuple, lambda s: iter(s.tolist()), np.ma.array,
+        lambda s: s.astype("category"), tuple, lambda s: iter(s.tolist()), deque, np.ma.array,
     ]  # fmt: skip
     for make in makers:
         found = fairaudit.audit(y_true=make(label), y_pred=make(pred), sensitive={"sex": make(sex)})
@@ -422,6 +433,8 @@ BAD: dict[str, tuple[Callable[[], Any], str]] = {
     "series": (lambda: pd.Series([1]), "not Series"),
     "polars series": (lambda: pl.Series([1]), "not Series"),
     "lengths": (lambda: {"label": [1], "pred": [1, 0]}, "must have one length, not: label 1, pred 2"),
+    "text": (lambda: {"label": "101", "pred": [1, 0, 1]}, "column 'label' must be an array"),
+    "matrix": (lambda: {"label": np.zeros((2, 2)), "pred": [1, 0]}, "column 'label' must be an array"),
     "nothing": (pd.DataFrame, "no label column found in the dataframe"),
     "no rows": (lambda: FRAME[:0], "no rows; there is nothing to audit"),
     "no lazy rows": (lambda: pl.from_pandas(FRAME[:0]).lazy(), "no rows; there is nothing to audit"),
