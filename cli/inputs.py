@@ -60,7 +60,10 @@ _MIN_N = _flag(_STATS, "--min-n", text="Groups with fewer rows are called small.
 _MIN_EVENTS = _flag(_STATS, "--min-events", text="Rows a denominator needs to enter a minimum or a gap.")
 _LEVEL = _flag(_STATS, "--level", text="Level of every interval.")
 _INTERVAL = _flag(
-    _STATS, "--interval", text="Of single rates: wilson, or clopper-pearson (never too narrow).", value="NAME"
+    _STATS,
+    "--interval",
+    text="Of single rates: wilson, clopper-pearson (never too narrow), none.",
+    value="NAME",
 )
 _SEED = _flag(_STATS, "--seed", text="Seed of every draw.")
 _MEMORY = _flag(

@@ -21,9 +21,9 @@ def merge(
 ) -> None:
     """Add tallies up: exactly, in any order; an audit of the sum is that of all the rows."""
     path = tallies.target(out, files)
-    from fairaudit.tally import added
     from fairaudit.tallies.inputs import tally_files
     from fairaudit.tallies.reading import read_tally
+    from fairaudit.tally import added
 
     found = [(name, read_tally(name)) for item in files for name in tally_files(item)]
     hide = f"fairaudit tabulate {path} --suppress-below 11 -o public.tally hides cells of fewer rows"

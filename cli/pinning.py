@@ -45,6 +45,7 @@ def _flags(options: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tupl
     for column, edges in options["bins"].items():
         yield "bins", f"{column}={','.join(str(text_of(float(e))) for e in edges)}"
     yield from (("na", text) for text in options["na"])
+    yield from (("metric", name) for name in options.get("metric", ()))
     for name, default in _DEFAULTS.items():
         if options.get(name, default) != default:
             yield name.replace("_", "-"), options[name]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from fairaudit_cli import output
 from fairaudit_cli.inputs import Preds, reads_predictions
@@ -20,6 +22,9 @@ FORMATS = ("json", "md", "text")
 def report(
     preds: Preds,
     options: dict[str, Any],
+    metric: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this metric; may be repeated.")
+    ] = None,
     out: output.Output = None,
     json: output.Json = False,
 ) -> None:
@@ -27,9 +32,11 @@ def report(
     wanted = output.targets(out, FORMATS, [*preds, options["with_file"]])
     import fairaudit
 
-    audit = fairaudit.audit(preds, **options)
+    audit = fairaudit.audit(preds, **options, metrics=metric or ())
     source = preds[0] + (f" and {len(preds) - 1} more" if len(preds) > 1 else "")
-    command = pinned("report", preds, options | {"positive": audit.positive}, audit.data)
+    command = pinned(
+        "report", preds, options | {"positive": audit.positive, "metric": metric or ()}, audit.data
+    )
     saved = next((str(path) for name, path in wanted if name == "json"), None)
     if wanted:
         output.write_all(wanted, _writers(audit, source, command, saved))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from fairaudit.prepare import Naming, naming, views
 from fairaudit.rates import RATES
 from fairaudit.strata import Members, names, of_metric
 from fairaudit.table import tabulate
-from fairaudit.tally import Hidden
+from fairaudit.tally import Tally
 from fairaudit.view import Settings, View
 
 Array = np.ndarray[Any, Any]
@@ -34,7 +34,6 @@ class Baseline:
 
     `before`, `after`: view name -> view of each model (`after` on the matched rows; empty when it is all rows).
     `joint`: view name -> joint table, where rows are paired. `audit`: instead of rows. `about`: for the verdict.
-    `hidden`: what a tally before does not show.
     """
 
     before: Mapping[str, View]
@@ -42,7 +41,6 @@ class Baseline:
     joint: Mapping[str, View]
     audit: Audit | None
     about: Mapping[str, Any]
-    hidden: Hidden | None = None
 
     @property
     def aside(self) -> dict[str, str] | None:
@@ -51,13 +49,6 @@ class Baseline:
         return (
             {"code": "unpaired", "message": f"rows are not paired with the baseline: {why}"} if why else None
         )
-
-    @property
-    def warnings(self) -> tuple[dict[str, str], ...]:
-        """What a reader of any change must know of the counts before."""
-        if self.hidden is None:
-            return ()
-        return ({"code": "hidden_cells", "message": f"in the baseline, {self.hidden.message}"},)
 
     def members(
         self, view: View, metric: str, class_: str | None, like: Members, gone: Collection[str] = ()
@@ -93,6 +84,20 @@ def check_there(given: Any) -> None:
         check_path(str(given))
 
 
+def check_whole(tally: Tally, name: str) -> None:
+    """Refuse a tally that lacks counts. `name`: what it is, for the message."""
+    check_shown([w["code"] for w in tally.warnings], name)
+
+
+def check_shown(codes: Iterable[str], name: str) -> None:
+    """Refuse what was made without the small counts: errors are often few, so it would pass what its rows do not."""
+    if "hidden_cells" in codes:
+        raise FairauditError(
+            f"a gate needs every count, and {name} hides small ones (--suppress-below): gate the counts before they "
+            "are hidden, or let the policy hide them in the verdict ([data] suppress_below)."
+        )
+
+
 def load(
     given: Any, data: Any, inputs: Inputs, names: Naming, settings: Settings, strict: bool = True
 ) -> Baseline:
@@ -102,6 +107,7 @@ def load(
     """
     audit = as_audit(given)
     if audit is not None:
+        check_shown([w["code"] for w in audit.warnings], "the baseline audit")
         if audit.classes != names.classes or audit.positive != names.positive:
             raise FairauditError(
                 f"the baseline audit is about classes {', '.join(audit.classes)} (positive {audit.positive}), the data "
@@ -128,6 +134,7 @@ def load(
         }
         return Baseline(before, after, joint_views(found.joint, known, settings), None, about)
     tally = tabulate(given, replace(inputs, id=None))
+    check_whole(tally, "the baseline")
     known = naming(tally)
     if known.positive != names.positive:
         raise FairauditError(
@@ -136,7 +143,7 @@ def load(
         )
     old = {v.by: v for v in views(tally, known, settings)}
     about = {"kind": "predictions", "paired": False, "rows": tally.rows}
-    return Baseline(old, {}, {}, None, {**about, "reason": apart} if apart else about, tally.hidden)
+    return Baseline(old, {}, {}, None, {**about, "reason": apart} if apart else about)
 
 
 def _aligned(found: Members, places: Sequence[tuple[str | None, str | None]]) -> Members:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fairaudit.asides import skipped, suppressed, warnings
-from fairaudit.baseline import Baseline, check_there, load
+from fairaudit.baseline import Baseline, check_there, check_whole, load
 from fairaudit.checks import asked, parts
 from fairaudit.columns import Inputs
 from fairaudit.errors import FairauditError, did_you_mean
@@ -47,6 +47,7 @@ def gate(data: Any, policy: Any, *, baseline: Any = None, **inputs: Any) -> Verd
     settings = Settings(min_events=policy.min_events, seed=policy.seed)
     try:
         tally = tabulate(data, how if strict else replace(how, id=None))
+        check_whole(tally, "the tally")
         _check_threshold(tally, {**policy.data, **inputs}.get("threshold"))
         known = naming(tally)
     except FairauditError as error:
@@ -159,30 +160,13 @@ def judged(
     verdict = Verdict(
         worst(counting) if counting else PASS, checks, {"name": normpath(policy.name), "sha256": policy.sha256},
         _data(tally, known), about, _stats(policy), tuple(_waiver(w) for w in policy.waivers),
-        (*warnings(policy, checks, about, court.absent()), *tally.warnings, *(baseline.warnings if baseline else ())),
+        (*warnings(policy, checks, about, court.absent()), *tally.warnings),
     )  # fmt: skip
-    if not policy.suppress_below or _hidden_already(tally, policy, baseline):
+    if not policy.suppress_below:
         return verdict
     old = () if baseline is None else tuple(v for v in (baseline.before, baseline.after) if v)
     joint = None if baseline is None else baseline.joint
     return suppressed(verdict, every, policy.suppress_below, old, joint)
-
-
-def _hidden_already(tally: Tally, policy: Policy, baseline: Baseline | None) -> bool:
-    """Whether the tallies lack the counts that the policy hides. Raises FairauditError where one lacks fewer.
-
-    Their tables are not of the same rows any more, so what would give a count away cannot be worked out.
-    """
-    found = [tally.hidden, *([baseline.hidden] if baseline is not None and baseline.before else [])]
-    if not any(found):
-        return False
-    if all(h is not None and h.below >= policy.suppress_below for h in found):
-        return True
-    below = ", ".join("all counts" if h is None else f"no count below {h.below}" for h in found)
-    raise FairauditError(
-        f"the policy hides counts below {policy.suppress_below}, but the tallies show {below} (data, then baseline); "
-        f"tabulate each with --suppress-below {policy.suppress_below}."
-    )
 
 
 def _check(court: _Court, rule: Rule, by: str) -> Check:

@@ -73,7 +73,9 @@ class Tally:
     @property
     def warnings(self) -> tuple[dict[str, str], ...]:
         """What a reader of any number made from it must know, each with a code."""
-        return () if self.hidden is None else ({"code": "hidden_cells", "message": self.hidden.message},)
+        if self.hidden is None or not self.hidden.cells:
+            return ()
+        return ({"code": "hidden_cells", "message": self.hidden.message},)
 
 
 def merge(*tallies: Tally | str | Path) -> Tally:
