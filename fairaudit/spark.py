@@ -180,9 +180,9 @@ def open_frame(frame: Any, engine: Spark, where: str = "the dataframe") -> Sourc
 
     Raises FairauditError for column names that cannot be told apart.
     """
-    check_names([str(c) for c in frame.columns], where)
     with engine.speaking(where):
         columns = {f.name: f.dataType.simpleString() for f in frame.schema.fields}
+        check_names([str(c) for c in frame.columns], where)
         view = f"fairaudit_{uuid4().hex}"
         frame.toDF(*map(unsubstituted, columns)).createOrReplaceTempView(view)
         engine.views.append(view)

@@ -76,7 +76,7 @@ def open_paths(items: Sequence[str], engine: Spark) -> Source:
     where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     with engine.speaking(where), _texts_of_folders(engine):
         frame = _far(far, kind, engine) if far else _near(paths, kind, engine)
-    return open_frame(frame, engine, where)
+        return open_frame(frame, engine, where)  # in here: Spark Connect looks at the files no sooner
 
 
 def _local_paths(engine: Spark) -> bool:
