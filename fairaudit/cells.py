@@ -60,9 +60,9 @@ def _of_objects(column: Column) -> tuple[list[Any], Array]:
     if isinstance(column, np.ma.MaskedArray):
         column = np.where(np.ma.getmaskarray(column), None, np.ma.getdata(column))
     items = column.tolist() if isinstance(column, np.ndarray) else column
-    seen: dict[Any, int] = {}
     try:
-        codes = np.fromiter((seen.setdefault(v, len(seen)) for v in items), dtype=np.int64, count=len(items))
+        seen = {v: i for i, v in enumerate(dict.fromkeys(items))}
+        codes = np.fromiter(map(seen.__getitem__, items), dtype=np.int64, count=len(items))
     except TypeError as error:  # lists and maps are no keys of a dict
         raise FairauditError(f"a label or group is one value, not {items[0]!r}; make it plain.") from error
     return list(seen), codes

@@ -77,10 +77,14 @@ def canonical(labels: Iterable[str]) -> dict[str, str]:
 def ordered(labels: Collection[str]) -> tuple[str, ...]:
     """Labels in label order: by value if all are numbers, else by code point; `(missing)` last."""
     known = [v for v in set(labels) if v != MISSING]
-    if known and all(is_number(v) for v in known):
-        known.sort(key=lambda v: (Decimal(v), v))
-    else:
-        known.sort()
+    known.sort()
+    if known and all(map(_NUMBER.fullmatch, known)):
+        values = list(map(float, known))
+        # thousands of score bins are sorted as floats; numbers that are one float, as exact numbers
+        if len(set(values)) == len(values):
+            known = [v for _, v in sorted(zip(values, known, strict=True))]
+        else:
+            known.sort(key=Decimal)
     return (*known, MISSING) if MISSING in labels else tuple(known)
 
 

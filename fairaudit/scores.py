@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +24,8 @@ _SAME = 1e-7
 class Scored:
     """The score cells of one group, each (cells,): outcome (1 right or positive), bins, mass, w², Σs, Σs², bucket.
 
-    `bin`: in the order of scores; `calibration`: of the 15 of equal width; `place`, `place2`: sums over the bin.
+    `bin`: in the order of scores; `calibration`: of the 15 of equal width; `place`, `place2`: sums of places in the
+    bin, larger for larger scores, and of their squares.
     """
 
     outcome: Array
@@ -53,15 +54,23 @@ def _groups(view: View) -> list[Scored]:
     code = cube.codes[:, at]
     rows, place, place2 = (cube.real(m) for m in ("count", "place", "place2"))
     mass, squares = (cube.real(m) if m in cube.measures else rows for m in ("w", "w2"))
-    cells = (
-        _outcome(view, cube), grid.ranks(bins)[code], grid.calibration_bin(bins)[code], rows, mass, squares, place,
-        place2, *grid.scores_of(bins[code], mass, place, place2),
-    )  # fmt: skip
-    bucket = cube.codes[:, cube.axis("bucket")] if "bucket" in cube.axes else None
+    score, score2 = grid.scores_of(bins[code], mass, place, place2)
+    falling = bins[code] < 0  # near 1 places are those of 1 − p
+    cells: dict[str, Any] = {
+        "outcome": _outcome(view, cube), "bin": grid.ranks(bins)[code], "calibration": grid.calibration_bin(bins)[code],
+        "rows": rows, "mass": mass, "squares": squares, "score": score, "score2": score2,
+        "place": np.where(falling, mass - place, place),
+        "place2": np.where(falling, mass - 2 * place + place2, place2),
+        "bucket": cube.codes[:, cube.axis("bucket")] if "bucket" in cube.axes else None,
+    }  # fmt: skip
     order = np.argsort(group, kind="stable")
     order = order[mass[order] > 0]
-    divided = np.split(order, np.searchsorted(group[order], np.arange(1, len(view.groups))))
-    return [Scored(*(x[part] for x in cells), None if bucket is None else bucket[part]) for part in divided]
+    parts = np.split(order, np.searchsorted(group[order], np.arange(1, len(view.groups))))
+    return [Scored(**_part(cells, at)) for at in parts]
+
+
+def _part(cells: Mapping[str, Any], at: Array) -> dict[str, Any]:
+    return {k: None if x is None else x[at] for k, x in cells.items()}
 
 
 def _outcome(view: View, cube: Cube) -> Array:
