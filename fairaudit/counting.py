@@ -80,7 +80,9 @@ def counted_columns(held: Mapping[str, Any], roles: Roles, inputs: Inputs) -> Ta
     tallies = []
     with ThreadPoolExecutor(inputs.threads) as pool:  # Arrow's work needs no GIL
         for start in range(0, rows, _ROWS):
-            coded = pool.map(lambda c, start=start: _coded(c[0], c[1], start, start + _ROWS), columns.values())
+            coded = pool.map(
+                lambda c, start=start: _coded(c[0], c[1], start, start + _ROWS), columns.values()
+            )
             tally = _counted(dict(zip(columns, coded, strict=True)), sets, roles, inputs)
             if tally is None:
                 return None

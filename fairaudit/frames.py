@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import duckdb
 import narwhals as nw
 import pyarrow as pa
 
@@ -14,7 +15,7 @@ from fairaudit.errors import FairauditError
 from fairaudit.files import check_names
 from fairaudit.labels import text_of
 from fairaudit.source import Source
-from fairaudit.streams import failing, is_dask, lazy
+from fairaudit.streams import Stream, failing, is_dask, lazy
 
 WHERE = "the dataframe"
 _EVERYTHING = Inputs()
@@ -52,6 +53,8 @@ def _table(held: Mapping[str, Any], wanted: Sequence[str]) -> pa.Table:
 
 
 def _register(engine: Duck, view: str, relation: Any) -> None:
+    if isinstance(relation, Stream) and int(duckdb.__version__.split(".")[0]) < 2:  # it would not begin anew
+        relation = pa.RecordBatchReader.from_stream(relation)
     if not isinstance(relation, pa.RecordBatchReader):
         engine.con.register(view, relation)
         return
@@ -131,12 +134,25 @@ def _converted(column: Any) -> pa.Array | pa.ChunkedArray:
     if hasattr(column, "to_arrow"):
         return column.to_arrow()
     if nw.dependencies.is_pandas_series(column):
-        return pa.array(column.to_numpy() if column.dtype == object else column, from_pandas=True)
+        listed = _texts(column) if column.dtype == object else None
+        return pa.array(column, from_pandas=True) if listed is None else listed
     if hasattr(column, "__array__"):
         import numpy as np
 
         column = np.ma.asanyarray(column) if isinstance(column, np.ma.MaskedArray) else np.asarray(column)
     return pa.array(column, from_pandas=True)
+
+
+def _texts(column: Any) -> pa.Array | None:
+    """A pandas column of str objects with its different texts listed once, which is faster; else None."""
+    import pandas as pd
+
+    try:
+        codes, values = pd.factorize(column.to_numpy())
+    except TypeError:  # lists and the like
+        return None
+    # text equals nothing but text, so where those listed are text, all are (1 would stand for True too)
+    return _dictionary(codes, list(values)) if all(type(v) is str for v in values) else None
 
 
 def _dictionary(codes: Any, texts: Sequence[str | None]) -> pa.Array:
