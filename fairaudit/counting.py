@@ -33,6 +33,8 @@ Array = np.ndarray[Any, Any]
 _ROWS = 1 << 20
 #: Integers that lie so close together are their own codes.
 _SPAN = 1 << 12
+_KNOWN = (pa.types.is_string, pa.types.is_large_string, pa.types.is_integer, pa.types.is_boolean,
+          pa.types.is_float32, pa.types.is_float64)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +131,7 @@ def _coded(whole: Any, name: str, start: int, stop: int) -> _Coded | None:
             (False, True), np.asarray(column.cast(pa.uint8()).fill_null(0)).astype(np.int64), column
         )
     value = kind.value_type if pa.types.is_dictionary(kind) else kind
-    if not (_is_text(value) or pa.types.is_integer(value) or pa.types.is_boolean(value) or _is_real(value)):
+    if not any(known(value) for known in _KNOWN):
         return None
     found = column if pa.types.is_dictionary(kind) else column.dictionary_encode()
     if isinstance(found, pa.ChunkedArray):
@@ -143,17 +145,6 @@ def _with_missing(values: Any, codes: Array, column: Any) -> _Coded:
     if column.null_count:
         codes[np.asarray(column.is_null())] = len(values)
     return _Coded(values, codes)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    views = getattr(pa.types, "is_string_view", None)
-    return bool(
-        pa.types.is_string(kind) or pa.types.is_large_string(kind) or (views is not None and views(kind))
-    )
-
-
-def _is_real(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_float32(kind) or pa.types.is_float64(kind))
 
 
 def _counted(
