@@ -217,7 +217,7 @@ def translated(error: BaseException, where: str) -> FairauditError:
     found = re.search(
         r"(?:reading files?|footer for file:?|of file:|CSV file:)\s*'?((?:[a-z0-9]+:/+|/)[^\s']+)", text
     )
-    at = unquote(re.sub(r"^file:/+", "/", found[1].rstrip(".,:;"))) if found else where
+    at = plain_path(found[1].rstrip(".,:;")) if found else where
     if re.search(r"OutOfMemory|GC overhead|maxResultSize|CANNOT_ACQUIRE_MEMORY|memory limits", text):
         return FairauditError(
             f"{where} has more to count than Spark has memory for; allow more with spark-submit --driver-memory "
@@ -247,6 +247,11 @@ def translated(error: BaseException, where: str) -> FairauditError:
     if found or re.search(r"not a Parquet file|CANNOT_READ_FILE_FOOTER|FAILED_READ_FILE", text):
         return FairauditError(f"{at} cannot be read as a table; it is damaged, or not what its ending says.")
     return FairauditError(f"{where} cannot be read as a table: {_sentence(text)}.")
+
+
+def plain_path(url: str) -> str:
+    """A file of this machine by its path, others by their URL."""
+    return unquote(re.sub(r"^file:/+", "/", url)) if url.startswith("file:") else url
 
 
 def _sentence(text: str) -> str:

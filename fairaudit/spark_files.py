@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import re
+from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from pathlib import Path
@@ -23,12 +25,12 @@ from fairaudit.files import (
     text_in,
 )
 from fairaudit.source import Source
-from fairaudit.spark import Spark, is_spark, native, open_frame
+from fairaudit.spark import Spark, is_spark, native, open_frame, plain_path
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _JSON = (".jsonl", ".ndjson", ".json")
-#: Spark reads a text file of this size in one piece anyway; a line break inside quotes then costs nothing.
-_ONE_PIECE = 128 * 2**20
+#: Texts of up to this size are looked through here, and then may break lines inside quotes.
+_SMALL = 32 * 2**20
 _INFERENCE = "spark.sql.sources.partitionColumnTypeInference.enabled"
 #: Text stays as it is, only nothing is missing; a row that does not fit the header is an error.
 _CSV = {
@@ -115,6 +117,7 @@ def _far(paths: Sequence[str], kind: str, engine: Spark) -> Any:
     if not first:
         raise FairauditError(f"{paths[0]} is empty; predictions need a header and rows.")
     header, delimiter = header_of(io.StringIO(first[0][0].removeprefix("\ufeff")), kind, paths[0])
+    _check_lines(paths, engine)
     options = {**_CSV, "sep": delimiter, "enforceSchema": "false"}
     return reader.options(**options).schema(_texts(header)).csv(list(paths))
 
@@ -150,8 +153,47 @@ def _read(paths: Sequence[str], kind: str, root: str | None, engine: Spark) -> A
         return reader.options(mode="FAILFAST", multiLine=_is_array(paths[0])).json(files)
     with text_in(paths[0]) as text:
         header, delimiter = header_of(text, kind, paths[0])
-    whole = all(p.lower().endswith(".gz") or Path(p).stat().st_size <= _ONE_PIECE for p in paths)
+    if sum(Path(p).stat().st_size for p in paths) <= _SMALL:
+        quoted = [_is_quoted(p, delimiter) for p in paths]
+        whole = any(quoted)
+    else:
+        whole = False
+        _check_lines(files, engine)
     return reader.options(**_CSV, sep=delimiter, multiLine=whole).schema(_texts(header)).csv(files)
+
+
+def _is_quoted(path: str, delimiter: str) -> bool:
+    """Whether a text has quotes, so that a line may break inside them.
+
+    Raises FairauditError where Spark would take the rest of the file for one value, or the end of a line for text.
+    """
+    with text_in(path) as text:
+        try:
+            read = text.read()
+        except UnicodeDecodeError as error:
+            raise FairauditError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
+    if '"' not in read:
+        return False
+    if read.count('"') % 2:
+        try:
+            deque(csv.reader(io.StringIO(read, newline=""), delimiter=delimiter, strict=True), maxlen=0)
+        except csv.Error as error:
+            raise FairauditError(
+                f"{path} has a quote that is not closed, or text after one; mend it."
+            ) from error
+    if "\r\n" in read and not read.partition("\n")[0].endswith("\r"):
+        raise FairauditError(f"{path} has lines that end in different ways; save it with one of them.")
+    return True
+
+
+def _check_lines(files: Sequence[str], engine: Spark) -> None:
+    """Refuse texts that are split among tasks and may break a line inside quotes: Spark would not see it."""
+    odd = "(length(value) - length(replace(value, '\"', ''))) % 2 = 1"
+    if found := engine.session.read.text(list(files)).where(odd).selectExpr("_metadata.file_path").head(1):
+        raise FairauditError(
+            f"{plain_path(found[0][0])} has a line with an odd number of quotes, so that it may go on in the next one, "
+            "which Spark cannot see where many tasks read; convert it to Parquet."
+        )
 
 
 def _verbatim(path: str) -> str:

@@ -265,6 +265,29 @@ def test_a_row_that_does_not_fit_the_header(row: str, session: Any, tmp_path: Pa
     failure(tmp_path / "a.csv", **asked)
 
 
+@pytest.mark.parametrize(
+    ("row", "part"),
+    [('0,1,"F', "a quote that is not closed"), ('0,1,"F"\r', "lines that end in different ways")],
+)
+def test_quotes_that_spark_would_misread(row: str, part: str, session: Any, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(f"label,pred,sex\n0,1,F\n{row}\n1,1,M\n".encode())
+    asked = {**ROLES, "sensitive": ["sex"]}
+    assert part in failure(tmp_path / "a.csv", engine="spark", **asked)
+    failure(tmp_path / "a.csv", **asked)
+
+
+def test_large_texts_do_not_break_lines_inside_quotes(
+    session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fairaudit.spark_files._SMALL", 0)
+    FRAME.to_csv(tmp_path / "a.csv", index=False, quoting=1)
+    assert fairaudit.audit(tmp_path / "a.csv", engine="spark", **ROLES).content_sha256 == EXPECTED
+    FRAME.assign(note="a\n1,1,F,x,b").to_csv(tmp_path / "a.csv", index=False)
+    assert f"{tmp_path}/a.csv has a line with an odd number" in failure(
+        tmp_path / "a.csv", engine="spark", **ROLES
+    )
+
+
 def test_what_spark_does_not_do(session: Any) -> None:
     frame = session.createDataFrame([(0, 1, "F")], ["label", "pred", "sex"])
     assert "leave it out" in failure(frame, memory_limit="1GB")
