@@ -157,9 +157,12 @@ def look(source: Source, names: Sequence[str]) -> tuple[Any, ...]:
     """What every row of some columns meets: True, False, or None where no row has a value; four tests a column."""
     d = source.engine.dialect
     tests = []
-    for raw in map(d.quote, names):
-        x, marks = d.number(raw), "('0', '1', '0.0', '1.0', 'true', 'false')"
-        tests += [f"{x} IN (0, 1)", f"{x} BETWEEN 0 AND 1", f"{x} >= 0", f"lower({d.text(raw)}) IN {marks}"]
+    for name in names:
+        raw = d.quote(name)
+        x, hard = d.number(raw), f"{d.number(raw)} IN (0, 1)"
+        marks = f"lower({d.text(raw)}) IN ('0', '1', '0.0', '1.0', 'true', 'false')"
+        real = source.columns[name] in ("DOUBLE", "FLOAT")  # their text is dear, and says the same
+        tests += [hard, f"{x} BETWEEN 0 AND 1", f"{x} >= 0", hard if real else marks]
     return source.rows(f"SELECT {', '.join(f'bool_and({t})' for t in tests)} FROM {source.sql}")[0]
 
 
