@@ -58,7 +58,6 @@ RESERVED = (
     "bucket",
     "correct",
     "score_bin",
-    "conf_bin",
 )
 ENGINES = ("duckdb", "spark")
 PREFIXES = ("prob_", "proba_", "y_prob_")

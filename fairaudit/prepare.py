@@ -164,4 +164,4 @@ def _grouped(cube: Cube, attributes: Sequence[str]) -> Cube:
     return coded(("group", *rest), (names, *summed.labels[size:]), codes, summed.measures)
 
 
-_OWN = ("y_true", "y_pred", "y_pred_before", "member", "bucket", "correct", "score_bin", "conf_bin")
+_OWN = ("y_true", "y_pred", "y_pred_before", "member", "bucket", "correct", "score_bin")

@@ -46,8 +46,8 @@ class Tally:
     """The counts of one scan, enough for every number of an audit.
 
     `labels`: attributes -> cube (attribute…, y_true, y_pred[, member][, bucket]), with `w, w2, loss, loss2`
-    where there are weights and losses. `scores`: attributes -> cube (attribute…, y_true or correct, score_bin,
-    conf_bin[, bucket]). Class labels are raw text: they are brought to one form when an audit is computed.
+    where there are weights and losses. `scores`: attributes -> cube (attribute…, y_true or correct, score_bin
+    [, bucket]). Class labels are raw text: they are brought to one form when an audit is computed.
     `description`: how the rows were read. `left_out`: why -> rows not counted: `dropped` (no label or prediction),
     `split` (of another), `unmatched` (by the join), `zero_weight`. `sources`: checksums of the counts of the files
     that went into it. `hidden`: what `--suppress-below` took out; such a tally cannot be added.

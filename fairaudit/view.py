@@ -76,7 +76,7 @@ class View:
 
     `kind`: `overall`, `class` or `attribute`; `by`: the same, or the attribute's name. `groups`: its groups (one,
     `(all)`, without attribute). `labels`: cube (group, y_true, y_pred[, member][, bucket]) with one class axis order
-    for both. `scores`: cube (group, y_true or correct, score_bin, conf_bin[, bucket]) or None. `positive`:
+    for both. `scores`: cube (group, y_true or correct, score_bin[, bucket]) or None. `positive`:
     position in `classes`. `table_cells`: the non-empty cells of the widest table of the audit. `unfolded`: the view
     whose small groups stand together in the last group of this one (see `folded`), or None.
     """

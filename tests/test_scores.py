@@ -163,3 +163,14 @@ def test_predictions_from_the_score_and_given_ones_have_the_same_tables() -> Non
     made = audited(frame)
     both = fairaudit.audit(given, y_true="y", y_pred="p", y_score="s", sensitive=["g"], positive="1")
     assert [e.to_dict() for e in made.estimates] == [e.to_dict() for e in both.estimates]
+
+
+@pytest.mark.parametrize("name", ["uniform", "saturated", "two decimals"])
+def test_clusters_change_intervals_and_no_value(name: str) -> None:
+    frame = drawn(name, 11, 3000).assign(c=np.arange(3000) // 5)
+    alone, clustered = audited(frame), audited(frame, cluster="c")
+    for metric in ("roc_auc", "ece", "ece_mass", "brier"):
+        one, other = (a.estimate(metric, "g", "a") for a in (alone, clustered))
+        assert other.value == pytest.approx(one.value, abs=1e-12)
+        assert other.interval != one.interval
+    assert alone.estimate("roc_auc").reference == clustered.estimate("roc_auc").reference
