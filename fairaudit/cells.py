@@ -11,7 +11,7 @@ import numpy as np
 from fairaudit.columns import Inputs, Roles
 from fairaudit.cube import Cube, coded
 from fairaudit.errors import FairauditError
-from fairaudit.labels import MISSING, text_of
+from fairaudit.labels import MISSING, PREDICTED_NEGATIVE, PREDICTED_POSITIVE, text_of
 from fairaudit.query import LEFT_OUT, GroupingSet, Query
 
 Array = np.ndarray[Any, Any]
@@ -97,6 +97,13 @@ def cubes(
 
 
 def _summed(cube: Cube, part: GroupingSet) -> Cube:
+    """A part of a table of both kinds: `over_cut` is the prediction made from the score."""
+    at = cube.axis("over_cut")
+    marks = tuple(PREDICTED_POSITIVE if v == "true" else PREDICTED_NEGATIVE for v in cube.labels[at])
+    cube = replace(
+        cube, axes=(*cube.axes[:at], "y_pred", *cube.axes[at + 1 :]),
+        labels=(*cube.labels[:at], marks, *cube.labels[at + 1 :]),
+    )  # fmt: skip
     kept = ("count", *part.measures)
     return replace(cube, measures={m: cube.measures[m] for m in kept}).keep(part.axes)
 

@@ -58,6 +58,7 @@ RESERVED = (
     "bucket",
     "correct",
     "score_bin",
+    "over_cut",
 )
 ENGINES = ("duckdb", "spark")
 PREFIXES = ("prob_", "proba_", "y_prob_")

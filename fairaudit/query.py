@@ -226,6 +226,7 @@ def _outer(q: _Asked, inner: Mapping[str, str]) -> tuple[dict[str, str], dict[st
         yes, no = q.d.literal(PREDICTED_POSITIVE), q.d.literal(PREDICTED_NEGATIVE)
         over = f"score >= {q.d.real(q.inputs.threshold)}"
         keys["y_pred"] = f"CASE WHEN {over} THEN {yes} WHEN score IS NOT NULL THEN {no} END"
+        keys["over_cut"] = over
     if "probs" in inner:
         keys.setdefault("y_pred", "top")
     if "loss" in inner or "probs" in inner:
@@ -259,9 +260,9 @@ def _sets(
     scores = [GroupingSet("scores", a, (*a, *axes), kept) for a in attribute_sets]
     if not q.thresholded or losses or "member" in extra:
         return (*sets, *scores)
-    # a prediction made from the score hardly divides its cells: one table for both, in less than half the time
+    # a prediction made from the score hardly divides its cells: one table for both, keyed by a boolean and no text
     return tuple(
-        GroupingSet("both", labels.attributes, (*own.axes, "y_pred"), kept, (labels, own))
+        GroupingSet("both", labels.attributes, (*own.axes, "over_cut"), kept, (labels, own))
         for labels, own in zip(sets, scores, strict=True)
     )
 
@@ -275,7 +276,7 @@ def _assembled(
     names: Mapping[str, str],
 ) -> Query:
     column = {shown: k for k, shown in names.items()}
-    order = list(keys)
+    order = [k for k in keys if not all(_bit(k, s, names) for s in sets)]
     if q.roles.probabilities:
         body = _with_probabilities(q, body, "given_score" if not q.top_label else None)
     if q.scored:
