@@ -111,15 +111,22 @@ def _spark_number(x: str) -> str:
 
 
 def _spark_text(x: str) -> str:
-    """As DuckDB writes it: whole floats without an exponent, `nan` and `inf` in small letters."""
-    number = f"CAST({x} AS DOUBLE)"
+    """As DuckDB writes it: whole floats and decimals without an exponent, `nan` and `inf` in small letters."""
+    number, text = f"CAST({x} AS DOUBLE)", f"CAST({x} AS STRING)"
+    # without ANSI mode a decimal below 1e-6 is written as 0E-8 or 1.50E-7
+    zeros = f"repeat('0', TRY_CAST(substring_index({text}, 'E-', -1) AS INT) - 1)"
+    digits = f"translate(substring_index({text}, 'E-', 1), '.-', '')"
+    tiny = f"concat(if(left({text}, 1) = '-', '-', ''), '0.', {zeros}, {digits})"
     whole = f"CAST(CAST({number} AS BIGINT) AS STRING) || '.0'"
     real = (
         f"CASE WHEN isnan({number}) THEN 'nan' WHEN abs({number}) = double('Infinity') THEN "
         f"if({number} > 0, 'inf', '-inf') WHEN abs({number}) < 1e15D AND {number} = floor({number}) THEN {whole} "
-        f"ELSE CAST({x} AS STRING) END"
+        f"ELSE {text} END"
     )
-    return f"CASE WHEN typeof({x}) IN ('double', 'float') THEN {real} ELSE CAST({x} AS STRING) END"
+    return (
+        f"CASE WHEN typeof({x}) IN ('double', 'float') THEN {real} "
+        f"WHEN typeof({x}) LIKE 'decimal%' AND instr({text}, 'E-') > 0 THEN {tiny} ELSE {text} END"
+    )
 
 
 _LOW = (1 << 30) - 1

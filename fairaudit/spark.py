@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import IO, Any
 from urllib.parse import unquote
 from uuid import uuid4
@@ -86,12 +87,24 @@ def is_spark(data: Any) -> bool:
     return any(t.__name__ == "DataFrame" and t.__module__.startswith("pyspark.sql") for t in kinds)
 
 
+def paths_in(data: Any) -> list[str]:
+    """The paths that are given, one or several; none where the data is something else."""
+    items = [data] if isinstance(data, str | Path) else data
+    named = isinstance(items, list | tuple) and all(isinstance(p, str | Path) for p in items)
+    return [str(p) for p in items] if named else []
+
+
 @contextlib.contextmanager
 def spark(inputs: Inputs, data: Any = None) -> Iterator[Spark]:
     """The engine of a dataframe's session, of the session there is, or of a new one; its views are gone afterwards.
 
-    Raises FairauditError where pyspark or Java is missing, or Spark does not start.
+    Raises FairauditError where pyspark or Java is missing, Spark does not start, or the data is not for it.
     """
+    if not (data is None or is_spark(data) or paths_in(data)):
+        raise FairauditError(
+            f"the Spark engine reads files and Spark's dataframes, not {type(data).__name__}; leave the engine out, "
+            "or make it a Spark dataframe first."
+        )
     for name in ("memory_limit", "threads"):
         if getattr(inputs, name) is not None:
             raise FairauditError(

@@ -25,7 +25,7 @@ from fairaudit.files import (
     text_in,
 )
 from fairaudit.source import Source
-from fairaudit.spark import Spark, is_spark, native, open_frame, plain_path
+from fairaudit.spark import Spark, is_spark, native, open_frame, paths_in, plain_path
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _JSON = (".jsonl", ".ndjson", ".json")
@@ -41,17 +41,9 @@ _CSV = {
 
 
 def open_spark(data: Any, engine: Engine) -> Source:
-    """The relation of a dataframe of Spark, or of files. Raises FairauditError for data that Spark does not hold."""
+    """The relation of a dataframe of Spark, or of files."""
     assert isinstance(engine, Spark)
-    if is_spark(data):
-        return open_frame(native(data), engine)
-    items = [data] if isinstance(data, str | Path) else data
-    if isinstance(items, list | tuple) and items and all(isinstance(p, str | Path) for p in items):
-        return open_paths([str(p) for p in items], engine)
-    raise FairauditError(
-        f"the Spark engine reads files and Spark's dataframes, not {type(data).__name__}; leave the engine out, or "
-        "make it a Spark dataframe first."
-    )
+    return open_frame(native(data), engine) if is_spark(data) else open_paths(paths_in(data), engine)
 
 
 def open_paths(items: Sequence[str], engine: Spark) -> Source:
