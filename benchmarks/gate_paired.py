@@ -22,7 +22,7 @@ from fairaudit.gating import judged
 from fairaudit.pairing import joint_views
 from fairaudit.policy import Policy, Rule
 from fairaudit.prepare import naming, views
-from fairaudit.tally import Tally
+from fairaudit.tallies.tally import Tally
 from fairaudit.view import Settings
 
 ALPHA, MARGIN = 0.05, 0.02

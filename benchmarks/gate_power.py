@@ -22,7 +22,7 @@ from fairaudit.cube import cube_of
 from fairaudit.gating import judged
 from fairaudit.policy import Policy, Rule
 from fairaudit.prepare import naming
-from fairaudit.tally import Tally
+from fairaudit.tallies.tally import Tally
 from fairaudit.view import Settings
 
 ALPHA = 0.05

@@ -23,7 +23,7 @@ def merge(
     path = tallies.target(out, files)
     from fairaudit.tallies.inputs import tally_files
     from fairaudit.tallies.reading import read_tally
-    from fairaudit.tally import added
+    from fairaudit.tallies.tally import added
 
     found = [(name, read_tally(name)) for item in files for name in tally_files(item)]
     hide = f"fairaudit tabulate {path} --suppress-below 11 -o public.tally hides cells of fewer rows"

@@ -13,7 +13,7 @@ from fairaudit.errors import FairauditError
 from fairaudit_cli import output
 
 if TYPE_CHECKING:
-    from fairaudit.tally import Tally
+    from fairaudit.tallies.tally import Tally
 
 ENDING = ".tally"
 Out = Annotated[

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from fairaudit.errors import FairauditError
     from fairaudit.estimate import Estimate
     from fairaudit.gating import gate
-    from fairaudit.table import tabulate
+    from fairaudit.reading.table import tabulate
     from fairaudit.tallies.file import write_tally
     from fairaudit.tallies.hiding import suppressed
     from fairaudit.tallies.reading import read_tally
-    from fairaudit.tally import Tally, merge
+    from fairaudit.tallies.tally import Tally, merge
     from fairaudit.verdict import Verdict
     from fairaudit.view import Settings
 

@@ -16,7 +16,7 @@ from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.estimate import Estimate
 from fairaudit.prepare import Naming, naming, views
 from fairaudit.searching import stands_out
-from fairaudit.tally import Tally
+from fairaudit.tallies.tally import Tally
 from fairaudit.view import NO_INTERVALS, Settings, View
 from fairaudit.warning import warnings
 
@@ -228,7 +228,9 @@ def audit(
     >>> a.estimate("accuracy").value
     1.0
     """
-    from fairaudit.table import tabulate  # with it comes duckdb, and who reads a saved audit needs neither
+    from fairaudit.reading.table import (
+        tabulate,  # with it comes duckdb, and who reads a saved audit needs neither
+    )
 
     settings = Settings(level, min_events, min_n, seed, interval, tuple(metrics))
     check_settings(settings)
@@ -271,7 +273,7 @@ def _group_columns(sensitive: Any) -> dict[str, Any]:
     if isinstance(sensitive, Mapping):
         return {str(k): _column(str(k), v) for k, v in sensitive.items()}
     if hasattr(sensitive, "columns"):
-        from fairaudit.frames import held_columns
+        from fairaudit.reading.frames import held_columns
 
         if (held := held_columns(sensitive)) is None:
             raise FairauditError(

@@ -14,15 +14,15 @@ from fairaudit.columns import Inputs
 from fairaudit.comparing import as_audit
 from fairaudit.errors import FairauditError
 from fairaudit.estimate import Estimate
-from fairaudit.files import check_path
 from fairaudit.intervals import Shares, rows_behind
 from fairaudit.labels import split_by
 from fairaudit.pairing import joint_views, moved, pair, unpaired
 from fairaudit.prepare import Naming, naming, views
 from fairaudit.rates import RATES
+from fairaudit.reading.files import check_path
+from fairaudit.reading.table import tabulate
 from fairaudit.strata import Members, names, of_metric
-from fairaudit.table import tabulate
-from fairaudit.tally import Tally
+from fairaudit.tallies.tally import Tally
 from fairaudit.view import Settings, View
 
 Array = np.ndarray[Any, Any]

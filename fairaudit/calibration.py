@@ -10,8 +10,8 @@ import numpy as np
 
 from fairaudit.emit import Place
 from fairaudit.estimate import Estimate, undefined
-from fairaudit.grid import CALIBRATION_BINS
 from fairaudit.intervals import Interval, clipped, critical, wilson
+from fairaudit.reading.grid import CALIBRATION_BINS
 from fairaudit.scores import Scored, kish, scored, sized
 from fairaudit.view import View
 

@@ -16,11 +16,11 @@ from fairaudit.columns import Inputs
 from fairaudit.document import document, sha256_of
 from fairaudit.errors import FairauditError
 from fairaudit.estimate import Estimate
-from fairaudit.files import check_foreign
 from fairaudit.intervals import Bounded, Interval, clipped, difference
 from fairaudit.pairing import Pair, correlation, joint_views, pair
 from fairaudit.prepare import naming
-from fairaudit.table import tabulate
+from fairaudit.reading.files import check_foreign
+from fairaudit.reading.table import tabulate
 from fairaudit.tallies.inputs import is_counted
 from fairaudit.view import Settings
 

@@ -19,9 +19,9 @@ from fairaudit.planning import planned
 from fairaudit.pointing import located, located_data
 from fairaudit.policy import Policy, Rule, Waiver
 from fairaudit.prepare import Naming, naming, views
+from fairaudit.reading.table import tabulate
 from fairaudit.strata import Names, names, names_of
-from fairaudit.table import tabulate
-from fairaudit.tally import Tally
+from fairaudit.tallies.tally import Tally
 from fairaudit.verdict import PASS, WAIVED, Check, Stratum, Verdict, worst
 from fairaudit.view import Settings, View
 

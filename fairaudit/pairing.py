@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit.cells import integers, key, labelled
 from fairaudit.columns import Inputs, Roles, with_sensitive
 from fairaudit.cube import Cube, coded
-from fairaudit.dialect import DUCKDB, quote
-from fairaudit.engine import Duck, duck
 from fairaudit.errors import FairauditError, missing_column
 from fairaudit.intervals import Shares
 from fairaudit.prepare import Naming, views
-from fairaudit.query import Query, numbered
 from fairaudit.rates import family
-from fairaudit.source import Source
-from fairaudit.table import attribute_sets, on_spark, opened, resolved_roles, scan, selected
+from fairaudit.reading.cells import integers, key, labelled
+from fairaudit.reading.dialect import DUCKDB, quote
+from fairaudit.reading.engine import Duck, duck
+from fairaudit.reading.query import Query, numbered
+from fairaudit.reading.source import Source
+from fairaudit.reading.table import attribute_sets, on_spark, opened, resolved_roles, scan, selected
 from fairaudit.tallies.inputs import is_counted
-from fairaudit.tally import Tally
+from fairaudit.tallies.tally import Tally
 from fairaudit.view import Settings, View
 
 Array = np.ndarray[Any, Any]

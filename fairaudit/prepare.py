@@ -21,7 +21,7 @@ from fairaudit.labels import (
     text_of,
 )
 from fairaudit.reliance import check_agreement
-from fairaudit.tally import Tally
+from fairaudit.tallies.tally import Tally
 from fairaudit.view import ALL_ROWS, Settings, View
 
 PREDICTIONS = ("y_pred", "y_pred_before")

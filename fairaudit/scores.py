@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit import grid
 from fairaudit.cube import Cube
 from fairaudit.emit import Place, group_places
 from fairaudit.estimate import Estimate, undefined
 from fairaudit.intervals import clipped, critical, wilson
+from fairaudit.reading import grid
 from fairaudit.view import View
 
 Array = np.ndarray[Any, Any]

@@ -8,7 +8,7 @@ import numpy as np
 
 from fairaudit.estimate import Estimate
 from fairaudit.labels import is_number
-from fairaudit.tally import Tally
+from fairaudit.tallies.tally import Tally
 from fairaudit.view import NO_INTERVALS, View
 
 #: An attribute with more numbers than this was probably meant to be binned.

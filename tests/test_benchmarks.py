@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from argparse import Namespace
@@ -245,7 +246,8 @@ def _ran(names: list[str], folder: Path) -> tuple[subprocess.CompletedProcess[st
     """The benchmarks on 2,400 rows, once each, and what they saved."""
     command = [sys.executable, str(FOLDER / "run.py"), *names, "--rows", "2400", "--repeats", "1",
                "--results", str(folder / "results"), "--data", str(folder / "rows")]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    own = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"}  # scripts find their neighbours
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=own)
     return done, {
         p.stem: json.loads(p.read_text(encoding="utf-8")) for p in (folder / "results").glob("*.json")
     }

@@ -11,9 +11,9 @@ import pytest
 
 import fairaudit
 from fairaudit.columns import Inputs
-from fairaudit.engine import Duck
 from fairaudit.errors import FairauditError
-from fairaudit.table import tabulate
+from fairaudit.reading.engine import Duck
+from fairaudit.reading.table import tabulate
 
 Writer = Callable[[pd.DataFrame, Path], None]
 WRITERS: dict[str, Writer] = {

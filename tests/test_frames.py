@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 
 import fairaudit
 from fairaudit.columns import Inputs, candidates, resolve, to_look_at
-from fairaudit.counting import counted_in_memory
 from fairaudit.errors import FairauditError
-from fairaudit.table import reading, resolved_roles, scan, tabulate
+from fairaudit.reading.counting import counted_in_memory
+from fairaudit.reading.table import reading, resolved_roles, scan, tabulate
 from fairaudit.tallies.file import fingerprint
-from fairaudit.tally import Tally
+from fairaudit.tallies.tally import Tally
 
 Rows = Mapping[str, Sequence[Any]]
 FRAME = binary()
@@ -171,7 +171,7 @@ def test_counting_without_sql_gives_the_same_tally(name: str, rows: Rows) -> Non
 
 
 def test_counting_without_sql_in_slices_crosses_and_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fairaudit.counting._ROWS", 7)
+    monkeypatch.setattr("fairaudit.reading.counting._ROWS", 7)
     sets = Inputs(sets=(("race", "sex"), ("sex",)), sensitive=("sex", "race"))
     for inputs in (Inputs(cross=2), sets, Inputs(na=("M",))):
         direct = counted_in_memory(FRAME, inputs)

@@ -9,8 +9,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from fairaudit import grid
-from fairaudit.dialect import DUCKDB
+from fairaudit.reading import grid
+from fairaudit.reading.dialect import DUCKDB
 
 Array = np.ndarray[Any, Any]
 UP, DOWN = np.inf, -np.inf

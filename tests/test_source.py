@@ -15,10 +15,10 @@ import pytest
 from cases import binary
 
 import fairaudit
-from fairaudit.dialect import literal, quote
-from fairaudit.engine import duck
-from fairaudit.files import kind_of
-from fairaudit.frames import open_frame
+from fairaudit.reading.dialect import literal, quote
+from fairaudit.reading.engine import duck
+from fairaudit.reading.files import kind_of
+from fairaudit.reading.frames import open_frame
 
 FRAME = binary()
 EXPECTED = fairaudit.audit(FRAME, sensitive=["sex", "race"]).content()

@@ -27,11 +27,11 @@ from spark_cases import table, unit
 import fairaudit
 from fairaudit import FairauditError
 from fairaudit.columns import Inputs
-from fairaudit.dialect import DUCKDB, SPARK
-from fairaudit.spark import Spark, spark, translated
-from fairaudit.surprise import with_surprise
-from fairaudit.table import tabulate
-from fairaudit.tally import Tally
+from fairaudit.reading.dialect import DUCKDB, SPARK
+from fairaudit.reading.spark import Spark, spark, translated
+from fairaudit.reading.surprise import with_surprise
+from fairaudit.reading.table import tabulate
+from fairaudit.tallies.tally import Tally
 
 pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'fairaudit-toolkit[spark]'")
 pytestmark = [
@@ -280,7 +280,7 @@ def test_quotes_that_spark_would_misread(row: str, part: str, session: Any, tmp_
 def test_large_texts_do_not_break_lines_inside_quotes(
     session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fairaudit.spark_files._SMALL", 0)
+    monkeypatch.setattr("fairaudit.reading.spark_files._SMALL", 0)
     FRAME.to_csv(tmp_path / "a.csv", index=False, quoting=1)
     assert fairaudit.audit(tmp_path / "a.csv", engine="spark", **ROLES).content_sha256 == EXPECTED
     FRAME.assign(note="a\n1,1,F,x,b").to_csv(tmp_path / "a.csv", index=False)

@@ -9,7 +9,7 @@ from cases import binary
 
 from fairaudit.columns import Inputs
 from fairaudit.errors import FairauditError
-from fairaudit.table import attribute_sets, tabulate
+from fairaudit.reading.table import attribute_sets, tabulate
 
 FRAME = binary(80)
 

@@ -277,7 +277,7 @@ def test_no_gate_passes_on_counts_that_are_hidden(tmp_path: Path) -> None:
     saved = tmp_path / "public.json"
     saved.write_text(fairaudit.audit(path).to_json())
     for baseline in (path, saved):
-        with pytest.raises(FairauditError, match="the baseline.* hides small ones"):
+        with pytest.raises(FairauditError, match=r"the baseline.* hides small ones"):
             fairaudit.gate(FRAME, parse_policy(text, "p.toml"), baseline=baseline)
 
 

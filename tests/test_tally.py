@@ -18,6 +18,7 @@ from test_merge_property import audit_of, content, scan, shards
 import fairaudit
 from fairaudit import Inputs, Tally
 from fairaudit.errors import FairauditError
+from fairaudit.tallies.tally import added
 
 RANDOM_TABLES = settings(derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 anything = st.one_of(
@@ -97,7 +98,7 @@ def test_what_was_counted_in_another_way_is_named(
     frames = [frame, frame] if one.get("sensitive") != () else [frame.drop(columns=["sex", "race"]), frame]
     parts = [(f"{n}.tally", tally(f, **how)) for n, f, how in zip("ab", frames, (one, other), strict=True)]
     with pytest.raises(FairauditError, match=rf"^b.tally was counted .*{said}.*; tabulate both alike\.$"):
-        fairaudit.tally.added(parts)
+        added(parts)
     with pytest.raises(FairauditError, match=r"^the other was counted"):
         _ = parts[0][1] + parts[1][1]
 
@@ -150,7 +151,7 @@ def test_rows_are_not_counted_twice(tmp_path: Path) -> None:
             fairaudit.merge(*given_)
     assert fairaudit.merge(both, paths[2]).rows == 120
     twice = [("a", fairaudit.read_tally(paths[0]))] * 2
-    assert fairaudit.tally.added(twice, repeats=True).rows == 80
+    assert added(twice, repeats=True).rows == 80
 
 
 def test_one_tally_alone_and_none() -> None:

@@ -1,7 +1,7 @@
 """The same audit on Spark and in DuckDB: predictions as partitioned Parquet, counted by both, compared by checksum.
 
-    python examples/spark/audit_on_spark.py                        # local Spark, data made up
-    spark-submit --master yarn audit_on_spark.py hdfs:///preds     # a cluster, its own data (no comparison)
+python examples/spark/audit_on_spark.py                        # local Spark, data made up
+spark-submit --master yarn audit_on_spark.py hdfs:///preds     # a cluster, its own data (no comparison)
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import numpy as np
 from fairaudit.cube import Array, Cube
 from fairaudit.errors import FairauditError
 from fairaudit.labels import join, text_of
-from fairaudit.tally import Tally
+from fairaudit.tallies.tally import Tally
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -24,7 +24,7 @@ import numpy as np
 from fairaudit.cube import Array, Cube, coded
 from fairaudit.errors import FairauditError
 from fairaudit.suppression import hidden
-from fairaudit.tally import Cubes, Hidden, Tally
+from fairaudit.tallies.tally import Cubes, Hidden, Tally
 
 Names = tuple[str, ...]
 Group = tuple[Names, Names]

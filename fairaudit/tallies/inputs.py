@@ -15,7 +15,7 @@ from fairaudit.labels import default_positive, join
 from fairaudit.tallies.file import ENDING
 from fairaudit.tallies.likeness import Cubes, of_axes, same_name
 from fairaudit.tallies.reading import read_tally
-from fairaudit.tally import Tally, added
+from fairaudit.tallies.tally import Tally, added
 
 #: Fields of `Inputs` that name one column.
 _COLUMNS = ("y_true", "y_pred", "y_score", "weights", "loss", "member", "cluster")

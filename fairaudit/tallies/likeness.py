@@ -13,7 +13,7 @@ from fairaudit.cube import Cube
 from fairaudit.labels import join, text_of
 
 if TYPE_CHECKING:
-    from fairaudit.tally import Tally
+    from fairaudit.tallies.tally import Tally
 
 Cubes = Mapping[tuple[str, ...], Cube]
 Description = Mapping[str, Any]

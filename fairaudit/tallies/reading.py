@@ -13,7 +13,7 @@ import numpy as np
 from fairaudit.cube import FIXED, Array, Cube, coded
 from fairaudit.errors import FairauditError
 from fairaudit.tallies.file import CUBE, ENDING, KEY, SCHEMA_VERSION, fingerprint, sealed, stored
-from fairaudit.tally import Cubes, Hidden, Tally
+from fairaudit.tallies.tally import Cubes, Hidden, Tally
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from fairaudit.tallies.file import SCHEMA, SCHEMA_VERSION, cubes, fingerprint
-from fairaudit.tally import Tally
+from fairaudit.tallies.tally import Tally
 
 #: The threshold that is suggested: no count from 1 to 10, as the US Centers for Medicare & Medicaid Services ask.
 USUAL = 11

@@ -10,10 +10,10 @@ from fairaudit.columns import PREFIXES, SENSITIVE, Inputs, Roles
 from fairaudit.errors import FairauditError
 from fairaudit.labels import escape, join
 from fairaudit.prepare import Naming, naming, views
-from fairaudit.source import Source
-from fairaudit.table import attribute_sets, reading, resolved_roles, scan
-from fairaudit.tally import Tally
+from fairaudit.reading.source import Source
+from fairaudit.reading.table import attribute_sets, reading, resolved_roles, scan
 from fairaudit.tallies.inputs import counted, is_counted
+from fairaudit.tallies.tally import Tally
 from fairaudit.templates.kinds import Template
 from fairaudit.view import Settings
 

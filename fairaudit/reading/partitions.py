@@ -8,17 +8,17 @@ from dataclasses import replace
 from functools import reduce
 from typing import Any
 
-from fairaudit.cells import unlabelled
 from fairaudit.columns import Inputs, Roles, resolve, to_look_at
-from fairaudit.counting import counted_columns, plus
-from fairaudit.engine import duck
 from fairaudit.errors import FairauditError
-from fairaudit.files import check_names
-from fairaudit.frames import WHERE, held_columns, open_frame
-from fairaudit.query import build
-from fairaudit.streams import failing
-from fairaudit.table import attribute_sets, check_rows, check_widths, counted_by, fits, glance, look
-from fairaudit.tally import Tally
+from fairaudit.reading.cells import unlabelled
+from fairaudit.reading.counting import counted_columns, plus
+from fairaudit.reading.engine import duck
+from fairaudit.reading.files import check_names
+from fairaudit.reading.frames import WHERE, held_columns, open_frame
+from fairaudit.reading.query import build
+from fairaudit.reading.streams import failing
+from fairaudit.reading.table import attribute_sets, check_rows, check_widths, counted_by, fits, glance, look
+from fairaudit.tallies.tally import Tally
 
 #: So many results are put together by one task.
 _BRANCHES = 8

@@ -101,7 +101,7 @@ def _of_polars(data: Any, wanted: Sequence[str]) -> Any:
 
 def _of_duckdb(data: Any, wanted: Sequence[str]) -> Stream:
     """The rows of a relation, computed by its own connection, which is left as it was."""
-    from fairaudit.dialect import quote
+    from fairaudit.reading.dialect import quote
 
     picked = data.select(*map(quote, wanted))
 

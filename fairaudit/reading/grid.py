@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit.dialect import Dialect
+from fairaudit.reading.dialect import Dialect
 
 Array = np.ndarray[Any, Any]
 CALIBRATION_BINS = 15

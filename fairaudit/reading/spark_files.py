@@ -12,9 +12,9 @@ from functools import reduce
 from pathlib import Path
 from typing import Any
 
-from fairaudit.engine import Engine
 from fairaudit.errors import FairauditError
-from fairaudit.files import (
+from fairaudit.reading.engine import Engine
+from fairaudit.reading.files import (
     check_file,
     check_names,
     check_path,
@@ -24,8 +24,8 @@ from fairaudit.files import (
     parts_in,
     text_in,
 )
-from fairaudit.source import Source
-from fairaudit.spark import Spark, is_spark, native, open_frame, paths_in, plain_path
+from fairaudit.reading.source import Source
+from fairaudit.reading.spark import Spark, is_spark, native, open_frame, paths_in, plain_path
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _JSON = (".jsonl", ".ndjson", ".json")

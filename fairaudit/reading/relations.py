@@ -8,10 +8,10 @@ from typing import Any
 import duckdb
 
 from fairaudit.columns import Inputs
-from fairaudit.dialect import quote
-from fairaudit.engine import Duck
-from fairaudit.files import check_names
-from fairaudit.source import Source
+from fairaudit.reading.dialect import quote
+from fairaudit.reading.engine import Duck
+from fairaudit.reading.files import check_names
+from fairaudit.reading.source import Source
 
 #: The relation's name inside a query of ours, for the time of that query.
 _NAME = "fairaudit_relation"

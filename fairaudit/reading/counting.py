@@ -19,14 +19,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from fairaudit.cells import Key, labelled
 from fairaudit.columns import Inputs, Roles, resolve, to_look_at
 from fairaudit.cube import Cube
-from fairaudit.frames import WHERE, arrow, held_columns
 from fairaudit.labels import text_of
-from fairaudit.query import description
-from fairaudit.table import GLANCE, MAX_CLASSES, attribute_sets
-from fairaudit.tally import Tally
+from fairaudit.reading.cells import Key, labelled
+from fairaudit.reading.frames import WHERE, arrow, held_columns
+from fairaudit.reading.query import description
+from fairaudit.reading.table import GLANCE, MAX_CLASSES, attribute_sets
+from fairaudit.tallies.tally import Tally
 
 Array = np.ndarray[Any, Any]
 #: Rows at a time, so that codes take little memory beside the rows.

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from fairaudit.engine import Engine
 from fairaudit.errors import FairauditError, missing_column
+from fairaudit.reading.engine import Engine
 
 #: Between the parts of a message raised inside a scan: nothing a column's name or value would hold.
 SEPARATOR = "\x1f"

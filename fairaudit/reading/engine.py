@@ -15,8 +15,8 @@ import duckdb
 import numpy as np
 
 from fairaudit.columns import Inputs
-from fairaudit.dialect import DUCKDB, Dialect, literal
 from fairaudit.errors import FairauditError
+from fairaudit.reading.dialect import DUCKDB, Dialect, literal
 
 Array = np.ndarray[Any, Any]
 #: Column types whose values numpy holds as they are; of other types rows are fetched as Python values.
@@ -117,6 +117,8 @@ def translated(error: duckdb.Error, where: str) -> FairauditError:
             "or ask for fewer attributes at a time."
         )
     first = re.sub(r"^[A-Za-z ]+ Error: ", "", text.strip().split("\n")[0])
-    first = re.sub(r"^.*registered as '[^']*' failed: ([A-Za-z ]+: )*", "", first)  # a lazy dataframe's own words
+    first = re.sub(
+        r"^.*registered as '[^']*' failed: ([A-Za-z ]+: )*", "", first
+    )  # a lazy dataframe's own words
     at = f", line {line[1]}" if line else ""
     return FairauditError(f"{where}{at} cannot be read as a table: {first}")

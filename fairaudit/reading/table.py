@@ -9,13 +9,13 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from fairaudit.cells import cubes
 from fairaudit.columns import Inputs, Roles, resolve, to_look_at
-from fairaudit.engine import Duck, Engine, duck
 from fairaudit.errors import FairauditError
-from fairaudit.query import Query, build, left_out
-from fairaudit.source import Source, join
-from fairaudit.tally import Tally
+from fairaudit.reading.cells import cubes
+from fairaudit.reading.engine import Duck, Engine, duck
+from fairaudit.reading.query import Query, build, left_out
+from fairaudit.reading.source import Source, join
+from fairaudit.tallies.tally import Tally
 
 MAX_CLASSES = 20_000
 #: So many rows are looked at before the scan, to refuse identifiers and measurements before they are counted.
@@ -34,12 +34,12 @@ def tabulate(data: Any, inputs: Inputs) -> Tally:
     if is_counted(data):
         return counted(data, inputs)
     if not isinstance(data, str | Path | list | tuple) and not on_spark(data, inputs):
-        from fairaudit.counting import counted_in_memory
+        from fairaudit.reading.counting import counted_in_memory
 
         if (tally := counted_in_memory(data, inputs)) is not None:
             return tally
     if type(data).__module__.startswith("dask.") and inputs.with_file is None:
-        from fairaudit.partitions import counted_by_dask
+        from fairaudit.reading.partitions import counted_by_dask
 
         return counted_by_dask(data, inputs)
     with reading(data, inputs) as source:
@@ -50,13 +50,13 @@ def tabulate(data: Any, inputs: Inputs) -> Tally:
 def reading(data: Any, inputs: Inputs) -> Iterator[Source]:
     """The relation of `data` in the engine that suits it, open as long as the context is."""
     if on_spark(data, inputs):
-        from fairaudit.spark import spark
+        from fairaudit.reading.spark import spark
 
         with spark(inputs, data) as cluster:
             yield opened(data, inputs, cluster)
         return
     if type(data).__name__ == "DuckDBPyRelation":
-        from fairaudit.relations import at_home, open_relation
+        from fairaudit.reading.relations import at_home, open_relation
 
         if at_home(data, inputs):
             yield open_relation(data)
@@ -90,16 +90,16 @@ def opened(data: Any, inputs: Inputs, engine: Engine, view: str = "preds") -> So
 
 def _open(data: Any, engine: Engine, view: str, inputs: Inputs) -> Source:
     if not isinstance(engine, Duck):
-        from fairaudit.spark_files import open_spark
+        from fairaudit.reading.spark_files import open_spark
 
         return open_spark(data, engine)
     if isinstance(data, str | Path):
         data = [data]
     if isinstance(data, list | tuple) and data and all(isinstance(p, str | Path) for p in data):
-        from fairaudit.files import open_files
+        from fairaudit.reading.files import open_files
 
         return open_files([str(p) for p in data], engine)
-    from fairaudit.frames import open_frame
+    from fairaudit.reading.frames import open_frame
 
     return open_frame(data, engine, view, inputs)
 

@@ -12,7 +12,7 @@ from fairaudit.columns import Inputs, Roles
 from fairaudit.cube import Cube, coded
 from fairaudit.errors import FairauditError
 from fairaudit.labels import MISSING, PREDICTED_NEGATIVE, PREDICTED_POSITIVE, text_of
-from fairaudit.query import LEFT_OUT, GroupingSet, Query
+from fairaudit.reading.query import LEFT_OUT, GroupingSet, Query
 
 Array = np.ndarray[Any, Any]
 Column = Array | Sequence[Any]
@@ -58,7 +58,8 @@ def _of_numbers(column: Array) -> tuple[list[Any], Array]:
 
 def _of_objects(column: Column) -> tuple[list[Any], Array]:
     if isinstance(column, np.ma.MaskedArray):
-        column = np.where(np.ma.getmaskarray(column), None, np.ma.getdata(column))
+        missing, column = np.ma.getmaskarray(column), np.ma.getdata(column).copy()
+        column[missing] = None
     items = column.tolist() if isinstance(column, np.ndarray) else column
     try:
         seen = {v: i for i, v in enumerate(dict.fromkeys(items))}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import sqrt
 
-from fairaudit.dialect import Dialect
+from fairaudit.reading.dialect import Dialect
 
 #: p is scaled into [EDGE, 2·EDGE), where |s| = |(m − 1)/(m + 1)| ≤ 0.172 and ln m = 2·artanh s = 2s·(1 + s²/3 + …).
 EDGE = sqrt(0.5)

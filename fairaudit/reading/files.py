@@ -16,10 +16,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from fairaudit.dialect import literal
-from fairaudit.engine import Duck, Engine
 from fairaudit.errors import FairauditError
-from fairaudit.source import Source
+from fairaudit.reading.dialect import literal
+from fairaudit.reading.engine import Duck, Engine
+from fairaudit.reading.source import Source
 from fairaudit.tallies.file import CUBE
 
 _TEXT = {".csv": ",", ".tsv": "\t", ".txt": ",", ".jsonl": "", ".ndjson": "", ".json": ""}

@@ -10,12 +10,12 @@ import narwhals as nw
 import pyarrow as pa
 
 from fairaudit.columns import Inputs, candidates
-from fairaudit.engine import Duck
 from fairaudit.errors import FairauditError
-from fairaudit.files import check_names
 from fairaudit.labels import text_of
-from fairaudit.source import Source
-from fairaudit.streams import Stream, failing, is_dask, lazy
+from fairaudit.reading.engine import Duck
+from fairaudit.reading.files import check_names
+from fairaudit.reading.source import Source
+from fairaudit.reading.streams import Stream, failing, is_dask, lazy
 
 WHERE = "the dataframe"
 _EVERYTHING = Inputs()

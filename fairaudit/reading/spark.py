@@ -18,11 +18,11 @@ from uuid import uuid4
 import numpy as np
 
 from fairaudit.columns import Inputs
-from fairaudit.dialect import SPARK, Dialect, unsubstituted
-from fairaudit.engine import Array
 from fairaudit.errors import FairauditError
-from fairaudit.files import check_names
-from fairaudit.source import SEPARATOR, Source
+from fairaudit.reading.dialect import SPARK, Dialect, unsubstituted
+from fairaudit.reading.engine import Array
+from fairaudit.reading.files import check_names
+from fairaudit.reading.source import SEPARATOR, Source
 
 #: What a Java process of our own is told: nobody looks at the web page of one scan.
 _QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}

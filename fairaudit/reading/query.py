@@ -8,12 +8,12 @@ from itertools import pairwise
 from typing import Any
 
 from fairaudit.columns import Inputs, Roles, positive_column
-from fairaudit.dialect import Dialect
 from fairaudit.errors import FairauditError
-from fairaudit.grid import with_bins
 from fairaudit.labels import PREDICTED_NEGATIVE, PREDICTED_POSITIVE, is_number, text_of
-from fairaudit.source import SEPARATOR, Source
-from fairaudit.surprise import with_surprise
+from fairaudit.reading.dialect import Dialect
+from fairaudit.reading.grid import with_bins
+from fairaudit.reading.source import SEPARATOR, Source
+from fairaudit.reading.surprise import with_surprise
 
 #: The key that says why a row is not counted (NULL: it is): `split` or `zero_weight`.
 LEFT_OUT = "left_out"
