@@ -1,8 +1,7 @@
 """fairaudit: is this model fair enough, how sure are we, can it be repaired, and did the repair work?
 
-`audit`, `compare` and `gate` are the doors; `tabulate` and `merge` the same in two steps, with
-`write_tally` and `read_tally` between. Nothing heavy is loaded
-before it is used.
+`audit`, `compare` and `gate` are the doors; `tabulate` and `merge` the same in two steps, with `write_tally` and
+`read_tally` between. Nothing heavy is loaded before it is used.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ __version__ = "0.1.0"
 _HOME = {
     "Audit": "auditing", "audit": "auditing", "audit_tally": "auditing",
     "Comparison": "comparing", "compare": "comparing",
-    "Estimate": "estimate", "FairauditError": "errors", "Inputs": "columns", "Settings": "view", "Tally": "tally",
+    "Estimate": "estimate", "FairauditError": "errors", "Inputs": "columns", "Settings": "view", "Tally": "tallies.tally",
     "Verdict": "verdict", "gate": "gating",
-    "merge": "tally", "read_tally": "tallies.reading", "suppressed": "tallies.hiding", "tabulate": "table",
+    "merge": "tallies.tally", "read_tally": "tallies.reading", "suppressed": "tallies.hiding", "tabulate": "reading.table",
     "write_tally": "tallies.file",
 }  # fmt: skip
 __all__ = [

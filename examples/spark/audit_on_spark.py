@@ -50,7 +50,9 @@ def audited(paths: list[str]) -> None:
 
 def main() -> None:
     """Compare engines on made-up data, or audit the given paths."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("paths", nargs="*", help="Parquet that the cluster can read")
     parser.add_argument("--rows", type=int, default=100_000)
     asked = parser.parse_args()
