@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+#: Where each name lives; imported when it is asked for.
 _HOME = {
-    "Audit": "auditing", "audit": "auditing", "audit_tally": "auditing",
-    "Comparison": "comparing", "compare": "comparing",
-    "Estimate": "estimate", "FairauditError": "errors", "Inputs": "columns", "Settings": "view", "Tally": "tallies.tally",
-    "Verdict": "verdict", "gate": "gating",
-    "merge": "tallies.tally", "read_tally": "tallies.reading", "suppressed": "tallies.hiding", "tabulate": "reading.table",
-    "write_tally": "tallies.file",
+    "Audit": "auditing", "audit": "auditing", "audit_tally": "auditing", "Comparison": "comparing",
+    "compare": "comparing", "Estimate": "estimate", "FairauditError": "errors", "Inputs": "columns",
+    "Settings": "view", "Tally": "tallies.tally", "Verdict": "verdict", "gate": "gating",
+    "merge": "tallies.tally", "read_tally": "tallies.reading", "suppressed": "tallies.hiding",
+    "tabulate": "reading.table", "write_tally": "tallies.file",
 }  # fmt: skip
 __all__ = [
     "Audit", "Comparison", "Estimate", "FairauditError", "Inputs", "Settings", "Tally", "Verdict", "audit",
