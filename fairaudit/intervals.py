@@ -177,7 +177,9 @@ def jeffreys(value: Array, size: Array, z: Array | float) -> tuple[Array, Array]
     edge = wilson(value, size, z)
     tail = ndtr(-np.asarray(z, float))
     hits, misses = value * size + 0.5, (1 - value) * size + 0.5
-    low, high = betaincinv(hits, misses, tail), betaincinv(hits, misses, 1 - tail)
+    # so far out (z of 25 and more, from Student's t) that the quantile is not found: then nothing is ruled out
+    low = np.nan_to_num(betaincinv(hits, misses, tail), nan=0.0)
+    high = np.nan_to_num(betaincinv(hits, misses, 1 - tail), nan=1.0)
     inner = (value > 0) & (value < 1)
     return np.where(inner, np.minimum(low, value), edge[0]), np.where(inner, np.maximum(high, value), edge[1])
 
@@ -197,6 +199,7 @@ def exact(value: Array, size: Array, z: Array | float) -> tuple[Array, Array]:
     with np.errstate(invalid="ignore"):
         low = np.where(hits > 0, betaincinv(np.maximum(hits, 1e-300), misses + 1, tail), 0.0)
         high = np.where(misses > 0, betaincinv(hits + 1, np.maximum(misses, 1e-300), 1 - tail), 1.0)
+    low, high = np.nan_to_num(low, nan=0.0), np.nan_to_num(high, nan=1.0)  # as in `jeffreys`
     return np.minimum(low, value), np.maximum(high, value)
 
 

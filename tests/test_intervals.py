@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairaudit import intervals
 from fairaudit.intervals import (
     Bounded,
     Parts,
@@ -123,3 +124,12 @@ def test_clopper_pearson_is_scipys_and_is_used_on_request() -> None:
     )  # fmt: skip
     with pytest.raises(fairaudit.FairauditError, match=r"--interval is wilson, clopper-pearson or none"):
         fairaudit.audit(**arrays, interval="clopper")
+
+
+@pytest.mark.parametrize("share", [intervals.jeffreys, intervals.exact])
+def test_bounds_far_out_are_numbers(share: intervals.Share) -> None:
+    """Student's t with few buckets and many groups asks for z of 25 and more, where no beta quantile is found."""
+    values, sizes = np.array([0.1, 0.5, 0.58, 0.999]), np.array([3.0, 5.8, 4.6, 200.0])
+    for z in (10.0, 25.5, 40.0, 1e3):
+        low, high = share(values, sizes, z)
+        assert ((low >= 0) & (low <= values) & (values <= high) & (high <= 1)).all()
