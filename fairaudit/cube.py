@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -110,10 +111,11 @@ def coded(
 
     `labels[a]`: the names of axis a; `codes`: (cells, axes) positions in them. `measures`: as in `Cube`.
     """
-    fresh = tuple(ordered(set(names)) for names in labels)
+    known = [tuple(names) for names in labels]
+    fresh = tuple(_ordered(names) for names in known)
     new = np.empty(codes.shape, dtype=np.int64)
-    for a, (old, names) in enumerate(zip(labels, fresh, strict=True)):
-        new[:, a] = _positions(old, names)[codes[:, a]]
+    for a, (old, names) in enumerate(zip(known, fresh, strict=True)):
+        new[:, a] = codes[:, a] if old == names else _positions(old, names)[codes[:, a]]
     return _grouped(tuple(axes), fresh, new, measures)
 
 
@@ -137,6 +139,11 @@ def cube_of(
 def split(sums: Sequence[int]) -> Array:
     """Sums times `FIXED` (Python integers) as (cells, 2) whole and fraction."""
     return np.array([divmod(v, FIXED) for v in sums], dtype=np.int64).reshape(len(sums), 2)
+
+
+@lru_cache(maxsize=128)  # thousands of score bins stay in order through every step
+def _ordered(names: tuple[str, ...]) -> tuple[str, ...]:
+    return ordered(set(names))
 
 
 def _positions(old: Sequence[str], new: Sequence[str]) -> Array:
