@@ -33,6 +33,9 @@ def _column(name: str, text: str) -> Any:
 _SENSITIVE = _flag(_ROLES, "--sensitive", "-s", text="Sensitive attribute; may be repeated.", value="COL")
 _THRESHOLD = _flag(_ROLES, "--threshold", text="A score from here up predicts the positive class.")
 _PREFIX = _flag(_ROLES, "--prob-prefix", text="How the names of the probability columns begin.", value="TEXT")
+_CLASSES = _flag(
+    _ROLES, "--score-classes", text="Score this class against the rest; all; may be repeated.", value="CLASS"
+)
 _POSITIVE = _flag(_ROLES, "--positive", text="The positive class.", value="CLASS")
 _SPLIT = _flag(
     _ROWS,
@@ -79,6 +82,7 @@ def _flags(
     y_score: Annotated[Text, _column("--y-score", "Probability of the positive class.")] = None,
     threshold: Annotated[float, _THRESHOLD] = 0.5,
     prob_prefix: Annotated[Text, _PREFIX] = None,
+    score_classes: Annotated[Texts, _CLASSES] = None,
     sensitive: Annotated[Texts, _SENSITIVE] = None,
     positive: Annotated[Text, _POSITIVE] = None,
     weights: Annotated[Text, _column("--weights", "Weight of each row.")] = None,
@@ -122,6 +126,7 @@ def options(flags: Mapping[str, Any]) -> dict[str, Any]:
     for keyword, flag in FLAGS.items():
         found[keyword] = found.pop(flag)
     found["sensitive"], found["na"] = tuple(found["sensitive"] or ()), tuple(found["na"] or ())
+    found["score_classes"] = tuple(found["score_classes"] or ())
     found["agreement"] = dict(_pairs(found["agreement"] or ()))
     found["bins"] = dict(_edges(b) for b in found["bins"] or ())
     return found

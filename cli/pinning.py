@@ -33,6 +33,7 @@ def _flags(options: Mapping[str, Any], data: Mapping[str, Any]) -> Iterator[tupl
             yield role.replace("_", "-"), column
     if data["probabilities"]:
         yield "prob-prefix", options["prob_prefix"] or _prefix(data["probabilities"])
+    yield from (("score-classes", c) for c in options["score_classes"])
     if options["positive"] is not None:
         yield "positive", options["positive"]
     yield from (("s", s) for s in columns["sensitive"])

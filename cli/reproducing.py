@@ -16,6 +16,7 @@ def reproducing(audit: Audit) -> str:
     options: dict[str, Any] = {
         "with_file": None, "on": None, "id": None, "max_groups": 1000, "split": None,
         "prob_prefix": _prefix(data["probabilities"], audit.classes), "positive": audit.positive,
+        "score_classes": data.get("score_classes", ()),
         "agreement": data["agreement"], "bins": data["bins"], "na": data["na"], "cross": data["cross"],
         "threshold": 0.5 if data["threshold"] is None else data["threshold"], "missing_labels": data["missing_labels"],
         "min_n": s.min_n, "min_events": s.min_events, "level": s.level, "seed": s.seed, "interval": s.interval,

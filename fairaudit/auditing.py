@@ -167,7 +167,10 @@ def check_settings(settings: Settings) -> None:
 
 
 def _data(tally: Tally, names: Naming) -> dict[str, Any]:
-    shown = {k: v for k, v in tally.description.items() if k not in ("prob_classes", "positive", "top_label")}
+    hidden = {"prob_classes", "positive", "top_label"}
+    if not tally.description["score_classes"]:
+        hidden.add("score_classes")
+    shown = {k: v for k, v in tally.description.items() if k not in hidden}
     if names.positive is not None and tally.description["positive"] is None:
         shown["detected"] = [*shown["detected"], "positive"]
     left = tally.left_out

@@ -13,6 +13,7 @@ from fairaudit.view import FOLDED, NO_INTERVALS, View
 _FAIRLORA = "Sukumaran et al. 2024, arXiv 2410.17358, section 5"
 _FAIRLEARN = "Bird et al. 2020, fairlearn.metrics"
 _HARDT = "Hardt, Price & Srebro 2016"
+_HANLEY = "Hanley & McNeil 1982; DeLong et al. 1988"
 _RATES = "Fawcett 2006, An introduction to ROC analysis"
 
 
@@ -40,8 +41,16 @@ def _binary_scores(view: View) -> bool:
     return _scored(view) and view.scores is not None and "correct" not in view.scores.axes
 
 
+def _class_scores(view: View) -> bool:
+    return bool(view.score_classes)
+
+
 def _members(view: View) -> bool:
     return "member" in view.labels.axes
+
+
+#: Metrics of scores that also stand for single classes, where `score_classes` asks for them.
+SCORES_OF_CLASSES = ("roc_auc", "ece", "brier")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +98,7 @@ _CLASS_OR_GROUP = ("class", "attribute")
 _CLASS = ("class",)
 _GROUPS = ("attribute",)
 _EVERYWHERE = ("overall", "class", "attribute")
+_ALL_OR_GROUP = ("overall", "attribute")
 
 CATALOGUE: tuple[Metric, ...] = (
     _rate("accuracy", "P(Ŷ = Y)", "share of rows predicted right, over rows"),
@@ -138,7 +148,7 @@ CATALOGUE: tuple[Metric, ...] = (
            "Σ over ŷ of max over s of n(ŷ, s) / n", _FAIRLORA, _GROUPS, reliance.sensitive_leakage,
            lambda view: not reliance.applies(view), ""),
     Metric("roc_auc", "chance that a positive scores above a negative", "P(s⁺ > s⁻) + ½ P(s⁺ = s⁻)",
-           "Hanley & McNeil 1982; DeLong et al. 1988", ("overall", "attribute"), scores.roc_auc, _binary_scores),
+           _HANLEY, _ALL_OR_GROUP, scores.roc_auc, _binary_scores),
     Metric("ece", "distance of stated from observed probability", "Σ (n_b/n) |ȳ_b − s̄_b|, 15 equal-width bins",
            "Guo et al. 2017", ("overall", "attribute"), calibration.ece, _scored, "lower"),
     Metric("ece_mass", "distance of stated from observed probability, bins with the same number of rows",
@@ -146,6 +156,17 @@ CATALOGUE: tuple[Metric, ...] = (
            ("overall", "attribute"), calibration.ece_mass, _scored, "lower"),
     Metric("brier", "mean squared error of the probability", "mean of (s − y)²", "Brier 1950", ("overall", "attribute"),
            calibration.brier, _scored, "lower"),
+    Metric("roc_auc", "chance that a row of a class has a higher probability of it than a row of another",
+           "P(s⁺ > s⁻) + ½ P(s⁺ = s⁻), class c against the rest", _HANLEY, _ALL_OR_GROUP,
+           scores.roc_auc_by_class, _class_scores),
+    Metric("roc_auc_macro", "area under the ROC curve, averaged over classes against the rest",
+           "mean over c of roc_auc[c]", _HANLEY, _ALL_OR_GROUP, scores.roc_auc_macro, _class_scores),
+    Metric("ece", "distance of the stated from the observed probability of a class",
+           "Σ (n_b/n) |ȳ_b − s̄_b|, 15 equal-width bins, class c against the rest", "Guo et al. 2017",
+           _ALL_OR_GROUP, partial(scores.by_class, compute=calibration.ece), _class_scores, "lower"),
+    Metric("brier", "mean squared error of the probability of a class", "mean of (s − y)², class c against the rest",
+           "Brier 1950", _ALL_OR_GROUP, partial(scores.by_class, compute=calibration.brier), _class_scores,
+           "lower"),
     Metric("membership_advantage", "how much a training row is recognised by being right",
            "P(right | member) − P(right | non-member)", "Yeom et al. 2018", ("overall", "attribute"),
            membership.advantage, _members, "lower", low=-1.0),

@@ -2,65 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fairaudit.errors import FairauditError, did_you_mean, missing_column
-from fairaudit.labels import default_positive
+from fairaudit.labels import default_positive, ordered
 
 #: Common names by role, compared in lower case. Two hits for one role are refused, never ranked.
 KNOWN: Mapping[str, tuple[str, ...]] = {
     "y_true": (
-        "y_true",
-        "ytrue",
-        "label",
-        "labels",
-        "target",
-        "true_label",
-        "label_true",
-        "ground_truth",
-        "actual",
-        "label_value",
-        "gold",
-        "label_gold",
-        "y",
+        "y_true", "ytrue", "label", "labels", "target", "true_label", "label_true", "ground_truth",
+        "actual", "label_value", "gold", "label_gold", "y",
     ),
     "y_pred": (
-        "y_pred",
-        "ypred",
-        "pred",
-        "preds",
-        "prediction",
-        "predictions",
-        "predicted",
-        "predicted_label",
-        "label_pred",
-        "pred_label",
-        "y_hat",
-        "yhat",
+        "y_pred", "ypred", "pred", "preds", "prediction", "predictions", "predicted", "predicted_label",
+        "label_pred", "pred_label", "y_hat", "yhat",
     ),
     "y_score": ("y_score", "score", "scores", "proba", "prob", "probability", "y_prob", "y_proba"),
     "loss": ("loss",),
     "member": ("member", "is_member"),
     "split": ("split",),
-}
+}  # fmt: skip
 #: Names of attributes that are looked for when no `--sensitive` is given.
 SENSITIVE = ("sex", "gender", "race", "ethnicity", "race_ethnicity", "age_group", "age_cat", "religion", "nationality",
              "disability", "region", "place", "colour", "color", "target_ident", "group")  # fmt: skip
 #: The scan's own axes and the audit's own views; an attribute of such a name could not be told from them.
 RESERVED = (
-    "overall",
-    "class",
-    "y_true",
-    "y_pred",
-    "y_pred_before",
-    "member",
-    "bucket",
-    "correct",
-    "score_bin",
-    "over_cut",
-)
+    "overall", "class", "y_true", "y_pred", "y_pred_before", "member", "bucket", "correct", "score_bin",
+    "score_class", "over_cut",
+)  # fmt: skip
 ENGINES = ("duckdb", "spark")
+#: What `--score-classes` calls every class.
+ALL_CLASSES = "all"
 PREFIXES = ("prob_", "proba_", "y_prob_")
 
 
@@ -73,7 +47,8 @@ class Inputs:
     `na`: texts that mean missing in sensitive columns. `max_groups`: refuse attributes with more values.
     `memory_limit` (as `2GB`), `threads`: of the scan; what does not fit in memory goes to disk.
     `sets`: exactly these attributes and intersections, instead of those that `sensitive` and `cross` give.
-    `engine`: what counts, of `ENGINES`; None: what suits the data.
+    `engine`: what counts, of `ENGINES`; None: what suits the data. `score_classes`: classes whose probabilities are
+    scored against the rest, each by itself; `all` for every class.
     """
 
     y_true: str | None = None
@@ -101,6 +76,7 @@ class Inputs:
     threads: int | None = None
     sets: tuple[tuple[str, ...], ...] = ()
     engine: str | None = None
+    score_classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse values that no data could make right."""
@@ -112,6 +88,11 @@ class Inputs:
             raise FairauditError(f"--missing-labels is 'error' or 'drop', not '{self.missing_labels}'.")
         if self.cross < 1:
             raise FairauditError(f"--cross must be at least 1, not {self.cross}.")
+        if self.threads is not None and (self.threads == 0 or not str(self.threads).isdecimal()):
+            raise FairauditError(f"--threads takes a number from 1, not '{self.threads}'.")
+        size = r"\d+(\.\d+)? *([KMGT]i?)?B"
+        if self.memory_limit is not None and not re.fullmatch(size, str(self.memory_limit), re.IGNORECASE):
+            raise FairauditError(f"--memory-limit takes a size as 500MB or 4GB, not '{self.memory_limit}'.")
         if (self.with_file is None) != (self.on is None):
             raise FairauditError(
                 "--with FILE and --on COLUMN go together: name the column that both files share."
@@ -127,7 +108,10 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """The columns of one table by role, and which of them were found by name. `probabilities`: (class, column)."""
+    """The columns of one table by role, and which of them were found by name. `probabilities`: (class, column).
+
+    `score_classes`: the classes whose probabilities are scored against the rest, in label order.
+    """
 
     y_true: str
     y_pred: str | None
@@ -140,6 +124,7 @@ class Roles:
     cluster: str | None = None
     split: tuple[str, str] | None = None
     detected: tuple[str, ...] = ()
+    score_classes: tuple[str, ...] = ()
 
     def columns(self) -> dict[str, str]:
         """Role -> column, for the roles played by one column."""
@@ -208,7 +193,27 @@ def resolve(inputs: Inputs, columns: Sequence[str], fits: Mapping[str, Collectio
     split, split_found = _split(inputs.split, columns, [c for c in free if c not in found.values()], where)
     detected = (*found, *(("probabilities",) if prefix_found else ()), *(("split",) if split_found else ()),
                 *(("sensitive",) if sensitive and not inputs.sensitive else ()))  # fmt: skip
-    return Roles(sensitive=sensitive, probabilities=probabilities, split=split, detected=detected, **roles)
+    scored = _score_classes(inputs.score_classes, [c for c, _ in probabilities])
+    return Roles(sensitive=sensitive, probabilities=probabilities, split=split, detected=detected,
+                 score_classes=scored, **roles)  # fmt: skip
+
+
+def _score_classes(asked: Sequence[str], classes: Sequence[str]) -> tuple[str, ...]:
+    """The classes to be scored against the rest, in label order."""
+    if not asked:
+        return ()
+    if not classes:
+        raise FairauditError(
+            "--score-classes needs one column of probabilities per class, and there are none; "
+            "name how they begin with --prob-prefix."
+        )
+    for name in asked:
+        if name not in (*classes, ALL_CLASSES):
+            raise FairauditError(
+                f"no column of probabilities for class '{name}' of --score-classes "
+                f"(classes: {', '.join(classes[:12])}).{did_you_mean(name, classes)}"
+            )
+    return ordered(set(classes if ALL_CLASSES in asked else asked))
 
 
 def _found(

@@ -16,6 +16,9 @@ MISSING = "(missing)"
 PREDICTED_POSITIVE = "(score>=cut)"
 PREDICTED_NEGATIVE = "(score<cut)"
 
+#: The axis of scores that says of which class a score speaks, and its label for the score of the row itself.
+SCORE_CLASS, OWN_SCORE = "score_class", ""
+
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 #: Class pairs whose positive member nobody disputes.
 _PAIRS = (("0", "1"), ("-1", "1"), ("false", "true"), ("no", "yes"), ("n", "y"), ("negative", "positive"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import Any
 
-from fairaudit.catalogue import BY_ID, CATALOGUE
+from fairaudit.catalogue import BY_ID, CATALOGUE, SCORES_OF_CLASSES
 from fairaudit.errors import did_you_mean
 from fairaudit.labels import escape, split_by, text_of
 from fairaudit.policy import KINDS, VERSUS_BASELINE, Rule
@@ -32,7 +32,7 @@ PLACES: Mapping[str, frozenset[str]] = {
     | (frozenset({"attribute"}) if id_ == "recall" else frozenset())
     for id_ in BY_ID
 }
-_OF_A_CLASS = {*RATES, "f1", "recall", "precision", "eod"} - {"accuracy"}
+_OF_A_CLASS = {*RATES, "f1", "recall", "precision", "eod", *SCORES_OF_CLASSES} - {"accuracy"}
 
 
 def over_groups(metric: str) -> bool:

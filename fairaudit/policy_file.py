@@ -96,7 +96,7 @@ def _stats(table: Mapping[str, Any]) -> dict[str, Any]:
 def _data(table: Mapping[str, Any], spot: Spot) -> dict[str, Any]:
     """The input flags under the names that `Inputs` gives them, and the two keys that are none."""
     found = {k: v for k, v in table.items() if k not in ("with", "bins")}
-    for key in ("sensitive", "na", "exclude_groups"):
+    for key in ("sensitive", "na", "exclude_groups", "score_classes"):
         if key in found:
             found[key] = (found[key],) if isinstance(found[key], str) else tuple(found[key])
     for key, convert in (

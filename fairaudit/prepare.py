@@ -10,8 +10,10 @@ import numpy as np
 from fairaudit.cube import Cube, coded
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.labels import (
+    OWN_SCORE,
     PREDICTED_NEGATIVE,
     PREDICTED_POSITIVE,
+    SCORE_CLASS,
     canonical,
     default_positive,
     escape,
@@ -130,16 +132,34 @@ def _view(
     cube = _grouped(labels, attributes)
     for axis in ("y_true", *(a for a in cube.axes if a in PREDICTIONS)):
         cube = cube.relabel(axis, names.names.__getitem__, also=names.classes)
-    scored = None if scores is None else _grouped(scores, attributes)
-    if scored is not None and "y_true" in scored.axes:
-        scored = scored.relabel("y_true", names.names.__getitem__, also=names.classes)
     groups = cube.labels[0]
-    if scored is not None:
-        scored = scored.relabel("group", str, also=groups)
+    scored, by_class = (_scored(c, attributes, names, groups) for c in _own_and_classes(scores))
     position = None if names.positive is None else names.classes.index(names.positive)
     agreement = tally.description["agreement"]
     kind = "attribute" if attributes else "overall"
-    return View(kind, by, groups, names.classes, position, cube, scored, settings, agreement)
+    return View(
+        kind, by, groups, names.classes, position, cube, scored, settings, agreement, class_scores=by_class
+    )
+
+
+def _own_and_classes(scores: Cube | None) -> tuple[Cube | None, Cube | None]:
+    """The scores of the rows themselves, and those of classes against the rest."""
+    if scores is None or SCORE_CLASS not in scores.axes:
+        return scores, None
+    return scores.where(SCORE_CLASS, OWN_SCORE), scores.only(SCORE_CLASS, lambda c: c != OWN_SCORE)
+
+
+def _scored(
+    scores: Cube | None, attributes: Sequence[str], names: Naming, groups: Sequence[str]
+) -> Cube | None:
+    if scores is None:
+        return None
+    cube = _grouped(scores, attributes)
+    if "y_true" in cube.axes:
+        cube = cube.relabel("y_true", names.names.__getitem__, also=names.classes)
+    if SCORE_CLASS in cube.axes:
+        cube = cube.relabel(SCORE_CLASS, names.names.__getitem__)
+    return cube.relabel("group", str, also=groups)
 
 
 def _grouped(cube: Cube, attributes: Sequence[str]) -> Cube:
@@ -164,4 +184,4 @@ def _grouped(cube: Cube, attributes: Sequence[str]) -> Cube:
     return coded(("group", *rest), (names, *summed.labels[size:]), codes, summed.measures)
 
 
-_OWN = ("y_true", "y_pred", "y_pred_before", "member", "bucket", "correct", "score_bin")
+_OWN = ("y_true", "y_pred", "y_pred_before", "member", "bucket", "correct", "score_bin", SCORE_CLASS)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -137,12 +137,17 @@ def roc_auc(view: View, metric: str) -> Iterator[Estimate]:
     ½. `reference["bound"]`: at most how far the AUC of the unbinned scores can be. Interval: Wilson with DeLong's
     variance (or a jackknife over clusters).
     """
+    yield from _areas(view, metric, ("the positive class", "the negative class"))
+
+
+def _areas(view: View, metric: str, names: tuple[str, str]) -> Iterator[Estimate]:
+    """The area of every group. `names`: what its positives and its negatives are called."""
     for place, g in scored(view):
         rows = int(g.rows.sum())
         kinds = [float(g.rows[g.outcome == k].sum()) for k in (1, 0)]
         if min(kinds) == 0:
-            lack = "positive" if kinds[0] == 0 else "negative"
-            yield undefined(metric, view.by, f"no rows of the {lack} class", rows, **place)
+            lack = names[0] if kinds[0] == 0 else names[1]
+            yield undefined(metric, view.by, f"no rows of {lack}", rows, **place)
             continue
         ranked, at = _ranked(g)
         value, below, above = ranked.auc()
@@ -157,6 +162,62 @@ def roc_auc(view: View, metric: str) -> Iterator[Estimate]:
             metric, view.by, value, rows, interval=interval, status="small" if small else "ok", reason=reason,
             reference={"bound": ranked.bound()}, **place,
         )  # fmt: skip
+
+
+def _against_rest(view: View) -> dict[str, View]:
+    return {c: view.against_rest(c) for c in view.score_classes}
+
+
+def by_class(
+    view: View, metric: str, compute: Callable[[View, str], Iterator[Estimate]]
+) -> Iterator[Estimate]:
+    """A metric of scores for each class asked for: its probability, and its rows against all others."""
+    for class_, own in view.once(_against_rest).items():
+        for e in compute(own, metric):
+            yield replace(e, class_=class_)
+
+
+def roc_auc_by_class(view: View, metric: str) -> Iterator[Estimate]:
+    """The area of each class asked for against the rest."""
+    for class_, own in view.once(_against_rest).items():
+        for e in _areas(own, metric, (f"class {class_}", "any other class")):
+            yield replace(e, class_=class_)
+
+
+def roc_auc_macro(view: View, metric: str) -> Iterator[Estimate]:
+    """The mean over the classes asked for that have an area in the group; the others are named in the reason.
+
+    Interval: the means of the lower and of the upper bounds. A standard error of a mean is at most the mean of the
+    standard errors, whatever the areas have to do with each other, so it holds, and is wide where they are unrelated.
+    """
+    found: dict[str | None, list[Estimate]] = {}
+    for e in roc_auc_by_class(view, metric):
+        found.setdefault(e.group, []).append(e)
+    for group, areas in found.items():
+        place: Place = {} if group is None else {"group": group}
+        defined = [e for e in areas if e.value is not None and e.interval is not None]
+        absent = [str(e.class_) for e in areas if e.value is None]
+        if not defined:
+            yield undefined(metric, view.by, "no class with rows of it and of others", areas[0].n, **place)
+            continue
+        value, low, high, bound = np.mean([_numbers(e) for e in defined], axis=0).tolist()
+        small = [str(e.class_) for e in defined if e.status == "small"]
+        said = [f"without classes {', '.join(absent)}: no rows of it, or of others"] if absent else []
+        least = view.settings.min_events
+        said += [f"classes {', '.join(small)}: fewer than {least} rows of it, or of others"] if small else []
+        yield Estimate(
+            metric, view.by, value, areas[0].n,
+            interval=clipped(value, low, high, view.settings.level, "mean-of-bounds"),
+            status="small" if small else "ok", reason="; ".join(said) or None, reference={"bound": bound}, **place,
+        )  # fmt: skip
+
+
+def _numbers(e: Estimate) -> tuple[float, float, float, float]:
+    """Value, bounds, and how far the area of the unbinned scores can be."""
+    assert e.value is not None
+    assert e.interval is not None
+    assert e.reference is not None
+    return e.value, e.interval.low, e.interval.high, e.reference["bound"] or 0.0
 
 
 def _size(

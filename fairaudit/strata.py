@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from fairaudit.catalogue import BY_ID, CATALOGUE
+from fairaudit.catalogue import BY_ID, CATALOGUE, SCORES_OF_CLASSES
 from fairaudit.classwise import (
     f1_family,
     f1_macro_family,
@@ -134,7 +134,7 @@ def of_metric(view: View, metric: str, class_: str | None = None) -> Members:
     if metric in ("f1_macro", "recall_macro") and view.kind != "class":
         found = f1_macro_family(view) if metric == "f1_macro" else recall_macro_family(view)
         return _of_family(view, found, _places(view), "no rows")
-    return _only(_of_estimates(view, metric), class_)
+    return _only(_of_estimates(view, metric, class_), class_)
 
 
 def _class_at(view: View, class_: str | None) -> int | None:
@@ -187,13 +187,18 @@ def why_not(least: int, rows: int, lack: str) -> str | None:
     return f"{rows} {'row' if rows == 1 else 'rows'}, fewer than {least}"
 
 
-def _of_estimates(view: View, metric: str) -> Members:
+def _of_estimates(view: View, metric: str, class_: str | None) -> Members:
     """Members of any other metric of the catalogue, from its own estimates and intervals."""
     defined = [m for m in CATALOGUE if m.id == metric and view.kind in m.where and m.needs(view)]
     if not defined:
         raise FairauditError(_stands_not(view, metric))
-    compute = defined[0].compute
+    compute = defined[0 if class_ is None else -1].compute  # the last speaks of classes, where one does
     found = list(compute(view, metric))
+    if metric in SCORES_OF_CLASSES and class_ is not None and all(e.class_ != class_ for e in found):
+        raise FairauditError(
+            f"{metric} of class '{class_}' was not counted; ask for it with score_classes under [data], "
+            "or --score-classes."
+        )
     memo: dict[float, Numbers] = {}
 
     def at(z: float) -> Numbers:

@@ -77,8 +77,9 @@ class View:
     `kind`: `overall`, `class` or `attribute`; `by`: the same, or the attribute's name. `groups`: its groups (one,
     `(all)`, without attribute). `labels`: cube (group, y_true, y_pred[, member][, bucket]) with one class axis order
     for both. `scores`: cube (group, y_true or correct, score_bin[, bucket]) or None. `positive`:
-    position in `classes`. `table_cells`: the non-empty cells of the widest table of the audit. `unfolded`: the view
-    whose small groups stand together in the last group of this one (see `folded`), or None.
+    position in `classes`. `class_scores`: cube (group, score_class, y_true or correct, score_bin[, bucket]) of
+    probabilities of one class each, or None. `table_cells`: the non-empty cells of the widest table of the audit.
+    `unfolded`: the view whose small groups stand together in the last group of this one (see `folded`), or None.
     """
 
     kind: str
@@ -91,6 +92,7 @@ class View:
     settings: Settings
     agreement: Mapping[str, str] = field(default_factory=dict)
     table_cells: int = 0
+    class_scores: Cube | None = None
     unfolded: View | None = None
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
@@ -155,12 +157,12 @@ class View:
         """The view of the rows of all other groups."""
         if not set(groups) & set(self.groups):
             return self
-        labels, scores = (
+        labels, scores, class_scores = (
             None if c is None else c.only("group", lambda g: g not in groups)
-            for c in (self.labels, self.scores)
+            for c in (self.labels, self.scores, self.class_scores)
         )
         assert labels is not None
-        return replace(self, groups=labels.labels[0], labels=labels, scores=scores)
+        return replace(self, groups=labels.labels[0], labels=labels, scores=scores, class_scores=class_scores)
 
     @cached_property
     def judged(self) -> Counts:
@@ -197,9 +199,32 @@ class View:
         small = {g for g, n in zip(self.groups, size.tolist(), strict=True) if n < self.settings.min_events}
         if not small:
             return self
-        labels, scores = (None if c is None else _folded(c, small) for c in (self.labels, self.scores))
+        labels, scores, class_scores = (
+            None if c is None else _folded(c, small) for c in (self.labels, self.scores, self.class_scores)
+        )
         assert labels is not None
-        return replace(self, groups=labels.labels[0], labels=labels, scores=scores, unfolded=self)
+        return replace(
+            self,
+            groups=labels.labels[0],
+            labels=labels,
+            scores=scores,
+            class_scores=class_scores,
+            unfolded=self,
+        )
+
+    @property
+    def score_classes(self) -> tuple[str, ...]:
+        """The classes whose probabilities are scored against the rest, in the order of `classes`."""
+        if self.class_scores is None:
+            return ()
+        known = self.class_scores.labels[self.class_scores.axis("score_class")]
+        return tuple(c for c in self.classes if c in known)
+
+    def against_rest(self, class_: str) -> View:
+        """The view whose score is the probability of one class, and whose positives are its rows."""
+        assert self.class_scores is not None
+        scores = self.class_scores.where("score_class", class_)
+        return replace(self, positive=self.classes.index(class_), scores=scores, class_scores=None)
 
     @cached_property
     def cells(self) -> Cube:

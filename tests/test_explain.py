@@ -65,6 +65,8 @@ def audits() -> tuple[fairaudit.Audit, ...]:
             mapped = {"0": "M", "1": "X"}
             found.append(fairaudit.audit(frame, y_true="label", prob_prefix="prob_", sensitive=["sex"],
                                          positive=positive, cluster=cluster, agreement=mapped))  # fmt: skip
+    found.append(fairaudit.audit(table(3).drop(columns=["w", "person", "trained"]), y_true="label",
+                                 prob_prefix="prob_", sensitive=["sex"], score_classes=("all",)))  # fmt: skip
     alone = table(2)  # of three groups only one has enough positives in it and outside it
     nth = (alone["label"] == "1").cumsum()
     alone["sex"] = "M"

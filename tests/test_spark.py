@@ -9,7 +9,7 @@ import runpy
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from math import log
@@ -110,6 +110,20 @@ def test_the_compiled_query_has_the_same_cells(session: Any, tmp_path: Path) -> 
     for name in ("wholeStage", "factoryMode"):
         session.conf.set(f"spark.sql.codegen.{name}", _SETTINGS[f"spark.sql.codegen.{name}"])
     assert cells(found) == cells(tabulate(rows, Inputs(**options)))
+
+
+@pytest.mark.parametrize("classes", [("x", "y", "z"), ("1.0", "0")])
+def test_scores_of_classes_have_the_same_cells(classes: Sequence[str], session: Any, tmp_path: Path) -> None:
+    rng = np.random.default_rng(len(classes))
+    p = rng.dirichlet(np.full(len(classes), 0.3), 300)
+    rows = pa.table({
+        "label": [None if i % 40 == 7 else str(rng.choice(classes)) for i in range(300)],
+        "g": rng.integers(3, size=300), "w": rng.choice([0.0, 0.5, 3.0], 300),
+        **{f"p_{c}": p[:, i] for i, c in enumerate(classes)},
+    })  # fmt: skip
+    inputs = Inputs(y_true="label", prob_prefix="p_", sensitive=("g",), weights="w", missing_labels="drop",
+                    score_classes=("all",))  # fmt: skip
+    assert cells(tabulate(held(session, rows, tmp_path), inputs)) == cells(tabulate(rows, inputs))
 
 
 def test_audits_of_a_dataframe(session: Any) -> None:

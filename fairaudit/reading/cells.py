@@ -11,8 +11,8 @@ import numpy as np
 from fairaudit.columns import Inputs, Roles
 from fairaudit.cube import Cube, coded
 from fairaudit.errors import FairauditError
-from fairaudit.labels import MISSING, PREDICTED_NEGATIVE, PREDICTED_POSITIVE, text_of
-from fairaudit.reading.query import LEFT_OUT, GroupingSet, Query
+from fairaudit.labels import MISSING, OWN_SCORE, PREDICTED_NEGATIVE, PREDICTED_POSITIVE, SCORE_CLASS, text_of
+from fairaudit.reading.query import LEFT_OUT, OWN, GroupingSet, Query
 
 Array = np.ndarray[Any, Any]
 Column = Array | Sequence[Any]
@@ -74,6 +74,8 @@ def cubes(
 ) -> tuple[dict[GroupingSet, Cube], dict[str, int]]:
     """The cube of every grouping set, and why -> how many rows are not in them."""
     keys = {name: key(columns[at]) for name, at in query.keys.items()}
+    if SCORE_CLASS in keys:
+        keys[SCORE_CLASS] = _of_class(keys[SCORE_CLASS], [c for c, _ in roles.probabilities])
     counts = integers(columns[1 + len(query.keys)])
     sums = {
         name: np.stack([integers(columns[2 + len(query.keys) + 2 * m + i]) for i in (0, 1)], axis=1)
@@ -84,6 +86,8 @@ def cubes(
     lost: dict[str, int] = {}
     for mask, grouping in query.by_mask.items():
         at = np.flatnonzero(masks == mask)
+        if OWN in keys and grouping.kind == "labels":
+            at = at[np.array([t == "true" for t in keys[OWN].texts], dtype=bool)[keys[OWN].codes[at]]]
         if LEFT_OUT in keys:
             why = keys[LEFT_OUT].part(at)
             lost = {t: int(counts[at[why.codes == i]].sum()) for i, t in enumerate(why.texts) if t} | lost
@@ -95,6 +99,12 @@ def cubes(
         if grouping.kind != "scores":
             lost["dropped"] = max(lost.get("dropped", 0), dropped)
     return found, lost
+
+
+def _of_class(key: Key, classes: Sequence[str]) -> Key:
+    """Positions of classes, from 1, as their names; 0 is the score of the row itself."""
+    names = {str(i): name for i, name in enumerate((OWN_SCORE, *classes))}
+    return Key(tuple(None if t is None else names[t] for t in key.texts), key.codes)
 
 
 def _summed(cube: Cube, part: GroupingSet) -> Cube:

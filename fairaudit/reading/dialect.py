@@ -14,10 +14,10 @@ class Dialect:
 
     `quote`: a column's name; `literal`: a text; `real`: a float; `text`, `integer`: casts; `number`: a value as DOUBLE,
     NULL where it is none; `fail`: stops the scan with a message. `array` of expressions, its `item` (from 1), the
-    `position` of a value in it (NULL or 0 where absent), its `total` and `largest`. `bucket`: the last two hexadecimal
-    digits of a text's md5. `mask`: SQL's GROUPING(), a bit a key. `fixed(x, small)`: the exact integer
-    round(x · 2⁶⁰) of an x ≥ 0 (`small`: x ≤ 4), or what stands for it; `whole` and `fraction` take the sum of such a
-    column apart.
+    `position` of a value in it (NULL or 0 where absent), its `total` and `largest`; `each`: a row for each of its
+    items. `bucket`: the last two hexadecimal digits of a text's md5. `mask`: SQL's GROUPING(), a bit a key.
+    `fixed(x, small)`: the exact integer round(x · 2⁶⁰) of an x ≥ 0 (`small`: x ≤ 4), or what stands for it; `whole` and
+    `fraction` take the sum of such a column apart.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Dialect:
     position: Callable[[str, str], str]
     total: Callable[[str], str]
     largest: Callable[[str], str]
+    each: Callable[[str], str]
     bucket: Callable[[str], str]
     mask: Callable[[Sequence[str]], str]
     fixed: Callable[[str, bool], str]
@@ -69,6 +70,7 @@ DUCKDB = Dialect(
     position=lambda array, value: f"list_position({array}, {value})",
     total=lambda array: f"list_sum({array})",
     largest=lambda array: f"list_max({array})",
+    each=lambda array: f"unnest({array})",
     bucket=lambda x: f"right(md5({x}), 2)",
     mask=lambda keys: f"grouping({', '.join(keys)})",
     fixed=_fixed,
@@ -167,6 +169,7 @@ SPARK = Dialect(
     position=lambda array, value: f"array_position({array}, {value})",
     total=lambda array: f"aggregate({array}, 0D, (a, x) -> a + x)",
     largest=lambda array: f"array_max({array})",
+    each=lambda array: f"explode({array})",
     bucket=lambda x: f"right(md5({x}), 2)",
     mask=lambda keys: " + ".join(
         f"CAST(grouping({k}) AS BIGINT) * {1 << (len(keys) - 1 - i)}L" for i, k in enumerate(keys)

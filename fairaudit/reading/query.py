@@ -9,14 +9,17 @@ from typing import Any
 
 from fairaudit.columns import Inputs, Roles, positive_column
 from fairaudit.errors import FairauditError
-from fairaudit.labels import PREDICTED_NEGATIVE, PREDICTED_POSITIVE, is_number, text_of
+from fairaudit.labels import PREDICTED_NEGATIVE, PREDICTED_POSITIVE, SCORE_CLASS, text_of
+from fairaudit.reading.asked import Asked, is_top_label
 from fairaudit.reading.dialect import Dialect
 from fairaudit.reading.grid import with_bins
-from fairaudit.reading.source import SEPARATOR, Source
-from fairaudit.reading.surprise import with_surprise
+from fairaudit.reading.probabilities import with_classes, with_probabilities
+from fairaudit.reading.source import Source
 
 #: The key that says why a row is not counted (NULL: it is): `split` or `zero_weight`.
 LEFT_OUT = "left_out"
+#: The key that says whether a row stands for itself, where it is repeated for its probabilities of classes.
+OWN = "fairaudit_own"
 #: Inner columns that are no keys of cells.
 _NO_KEYS = ("probs", "given_score", "score", "loss", "label_text", "w", "id")
 
@@ -51,42 +54,9 @@ class Query:
     description: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """What the expressions are made from."""
-
-    roles: Roles
-    inputs: Inputs
-    d: Dialect
-    where: str
-
-    @property
-    def top_label(self) -> bool:
-        return _top_label(self.roles, self.inputs)
-
-    @property
-    def thresholded(self) -> bool:
-        """Predictions are made from the score."""
-        return self.roles.y_pred is None and self.roles.y_score is not None
-
-    @property
-    def scored(self) -> bool:
-        return bool(self.roles.probabilities) or self.roles.y_score is not None
-
-    def fail(self, rule: str, column: str, value: str) -> str:
-        """SQL that stops the scan with a marked message, `table` turns it into a sentence. `value`: an expression."""
-        head = SEPARATOR.join(("fairaudit", rule, column, ""))
-        return self.d.fail(f"{self.d.literal(head)} || {value}")
-
-
-def _top_label(roles: Roles, inputs: Inputs) -> bool:
-    """Scores are those of the most probable class: there are probabilities, and no class is the positive one."""
-    return bool(roles.probabilities) and positive_column(roles, inputs.positive) is None
-
-
 def build(source: Source, roles: Roles, inputs: Inputs, attribute_sets: Sequence[tuple[str, ...]]) -> Query:
     """The query of one scan. Raises FairauditError where an input cannot be turned into SQL."""
-    q = _Asked(roles, inputs, source.engine.dialect, source.where)
+    q = Asked(roles, inputs, source.engine.dialect, source.where)
     inner: dict[str, str] = {f"a{i}": _attribute(q, s) for i, s in enumerate(roles.sensitive)}
     names = {f"a{i}": s for i, s in enumerate(roles.sensitive)}
     inner["y_true"] = q.d.quote(roles.y_true)
@@ -113,6 +83,7 @@ def build(source: Source, roles: Roles, inputs: Inputs, attribute_sets: Sequence
 def description(roles: Roles, inputs: Inputs) -> dict[str, Any]:
     """How rows are read, as a tally keeps it."""
     return {
+        "score_classes": list(roles.score_classes),
         "columns": roles.columns() | {"sensitive": list(roles.sensitive)},
         "probabilities": [c for _, c in roles.probabilities],
         "prob_classes": [c for c, _ in roles.probabilities],
@@ -121,7 +92,7 @@ def description(roles: Roles, inputs: Inputs) -> dict[str, Any]:
         "split": None if roles.split is None else {"column": roles.split[0], "value": roles.split[1]},
         "threshold": inputs.threshold if roles.y_pred is None and roles.y_score is not None else None,
         "agreement": dict(inputs.agreement),
-        "top_label": _top_label(roles, inputs),
+        "top_label": is_top_label(roles, inputs),
         "clustered": roles.cluster is not None,
         "weighted": roles.weights is not None,
         "cross": inputs.cross,
@@ -142,7 +113,7 @@ def left_out(roles: Roles, d: Dialect) -> str | None:
     return f"CASE {' '.join(cases)} END" if cases else None
 
 
-def _body(q: _Asked, relation: str, inner: Mapping[str, str]) -> str:
+def _body(q: Asked, relation: str, inner: Mapping[str, str]) -> str:
     """The rows with every inner expression, NULL (and unchecked) in the rows that are not counted."""
     why = left_out(q.roles, q.d)
     if why is None:
@@ -152,7 +123,7 @@ def _body(q: _Asked, relation: str, inner: Mapping[str, str]) -> str:
     return f"SELECT fairaudit_{LEFT_OUT} AS {LEFT_OUT}, {', '.join(shown)} FROM ({marked}) marked"
 
 
-def _attribute(q: _Asked, name: str) -> str:
+def _attribute(q: Asked, name: str) -> str:
     edges = q.inputs.bins.get(name)
     raw = q.d.quote(name)
     if edges is None:
@@ -168,7 +139,7 @@ def _attribute(q: _Asked, name: str) -> str:
     return f"CASE {' '.join(cases)} ELSE {q.d.literal('>= ' + shown[-1])} END"
 
 
-def _number(q: _Asked, name: str, rule: str, test: str, strict: bool) -> str:
+def _number(q: Asked, name: str, rule: str, test: str, strict: bool) -> str:
     """A column as DOUBLE, checked row by row; NULL stays NULL unless `strict`."""
     raw = q.d.quote(name)
     x = q.d.number(raw)
@@ -180,7 +151,7 @@ def _number(q: _Asked, name: str, rule: str, test: str, strict: bool) -> str:
     return f"{cases} ELSE {x} END"
 
 
-def _scores(q: _Asked, inner: dict[str, str]) -> None:
+def _scores(q: Asked, inner: dict[str, str]) -> None:
     """Adds the expressions of probabilities, score and a prediction made from it."""
     roles, unit = q.roles, "{x} >= 0 AND {x} <= 1"
     if roles.probabilities:
@@ -193,29 +164,20 @@ def _scores(q: _Asked, inner: dict[str, str]) -> None:
         inner[name] = _number(q, column, "score", unit, strict=q.inputs.missing_labels == "error")
 
 
-def matched(label: str, classes: Sequence[str], d: Dialect) -> tuple[str, str]:
-    """(label, list of class names) as SQL of one type, so that `1.0`, `1` and 1 are one class, and True is true."""
-    if all(is_number(c) for c in classes):
-        return d.number(label), d.array([d.real(float(c)) for c in classes])
-    if all(c.lower() in ("true", "false") for c in classes):
-        return f"lower({label})", d.array([d.literal(c.lower()) for c in classes])
-    return label, d.array([d.literal(c) for c in classes])
-
-
-def _member(q: _Asked, name: str) -> str:
+def _member(q: Asked, name: str) -> str:
     text = f"lower({q.d.text(q.d.quote(name))})"
     bad = q.fail("member", name, f"coalesce({text}, '(missing)')")
     yes, no = "('1', '1.0', 'true')", "('0', '0.0', 'false')"
     return f"CASE WHEN {text} IN {yes} THEN '1' WHEN {text} IN {no} THEN '0' ELSE {bad} END"
 
 
-def _bucket(q: _Asked, name: str) -> str:
+def _bucket(q: Asked, name: str) -> str:
     raw = q.d.quote(name)
     missing = q.fail("missing", name, f"coalesce({q.d.text(raw)}, '')")
     return f"CASE WHEN {raw} IS NULL THEN {missing} ELSE {q.d.bucket(q.d.text(raw))} END"
 
 
-def _outer(q: _Asked, inner: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+def _outer(q: Asked, inner: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
     """Key expressions over the inner columns, and the exact integer of each measure in a row."""
     keys = {LEFT_OUT: LEFT_OUT} if left_out(q.roles, q.d) else {}
     keys |= {k: k for k in inner if k not in _NO_KEYS}
@@ -233,9 +195,11 @@ def _outer(q: _Asked, inner: Mapping[str, str]) -> tuple[dict[str, str], dict[st
         loss = "loss" if "loss" in inner else "row_loss"
         sums["loss"] = q.d.fixed(f"{weight}{loss}", False)
         sums["loss2"] = q.d.fixed(f"{weight}{loss} * {loss}", False)
+    if q.by_class:
+        keys |= {OWN: f"{SCORE_CLASS} = 0", SCORE_CLASS: SCORE_CLASS}
     if q.scored:
         if q.top_label:
-            keys["correct"] = "hit"
+            keys["correct"] = "class_hit" if q.by_class else "hit"
         keys["score_bin"] = "score_bin"
         sums["place"] = q.d.fixed(f"{weight}place", not weighted)
         sums["place2"] = q.d.fixed(f"{weight}place * place", not weighted)
@@ -243,7 +207,7 @@ def _outer(q: _Asked, inner: Mapping[str, str]) -> tuple[dict[str, str], dict[st
 
 
 def _sets(
-    q: _Asked, attribute_sets: Sequence[tuple[str, ...]], keys: Mapping[str, str]
+    q: Asked, attribute_sets: Sequence[tuple[str, ...]], keys: Mapping[str, str]
 ) -> tuple[GroupingSet, ...]:
     extra = tuple(k for k in ("member", "bucket") if k in keys)
     weights = ("w", "w2") if q.roles.weights is not None else ()
@@ -255,7 +219,8 @@ def _sets(
     if not q.scored:
         return tuple(sets)
     outcome = "correct" if q.top_label else "y_true"
-    axes = (outcome, "score_bin", *(k for k in extra if k == "bucket"))
+    spoken = (SCORE_CLASS,) if q.by_class else ()
+    axes = (*spoken, outcome, "score_bin", *(k for k in extra if k == "bucket"))
     kept = (*weights, "place", "place2")
     scores = [GroupingSet("scores", a, (*a, *axes), kept) for a in attribute_sets]
     if not q.thresholded or losses or "member" in extra:
@@ -268,7 +233,7 @@ def _sets(
 
 
 def _assembled(
-    q: _Asked,
+    q: Asked,
     body: str,
     keys: Mapping[str, str],
     sums: Mapping[str, str],
@@ -278,9 +243,12 @@ def _assembled(
     column = {shown: k for k, shown in names.items()}
     order = [k for k in keys if not all(_bit(k, s, names) for s in sets)]
     if q.roles.probabilities:
-        body = _with_probabilities(q, body, "given_score" if not q.top_label else None)
+        body = with_probabilities(q, body, "given_score" if not q.top_label else None)
+    score = "confidence" if q.top_label else "score"
+    if q.by_class:
+        body, score = with_classes(q, body, score), "class_score"
     if q.scored:
-        body = with_bins(body, "confidence" if q.top_label else "score", q.d)
+        body = with_bins(body, score, q.d)
     own = ["id"] if q.inputs.id is not None else []
     rows = f"SELECT {', '.join([*(f'{e} AS k_{k}' for k, e in keys.items()), *own])}"
     rows += "".join(f", {e} AS m_{m}" for m, e in sums.items()) + f" FROM ({body}) counted"
@@ -297,6 +265,8 @@ def _assembled(
     if len(by_mask) != len(sets) or len(column) != len(names):
         raise FairauditError("two sensitive attributes are the same column; name each once.")
     places = {names.get(k, k): 1 + i for i, k in enumerate(order)}
+    if q.by_class:
+        rows = f"SELECT * FROM ({rows}) repeated WHERE k_{OWN}"
     return Query(sql, rows, places, tuple(sums), sets, by_mask, description(q.roles, q.inputs))
 
 
@@ -307,34 +277,11 @@ def numbered(expressions: Sequence[str]) -> str:
 
 def _bit(key: str, grouping: GroupingSet, names: Mapping[str, str]) -> bool:
     """A bit of SQL's GROUPING(): whether the key is not in the set."""
-    return key != LEFT_OUT and names.get(key, key) not in grouping.axes
+    if key in (LEFT_OUT, OWN):
+        return key == OWN and grouping.kind == "scores"
+    return names.get(key, key) not in grouping.axes
 
 
 def _mask(order: Sequence[str], grouping: GroupingSet, names: Mapping[str, str]) -> int:
     """SQL's GROUPING(): one bit a key, the first the highest, set where the key is not in the set."""
     return sum(_bit(k, grouping, names) << (len(order) - 1 - i) for i, k in enumerate(order))
-
-
-def _with_probabilities(q: _Asked, body: str, score: str | None) -> str:
-    """Adds the most probable class, its probability, whether it is right and the row's loss.
-
-    The `score` waits for the confidence, so that the check of the sum is made whatever else is asked.
-    """
-    d, classes = q.d, [c for c, _ in q.roles.probabilities]
-    total = d.total("probs")
-    bad = q.fail("sum", q.where, d.text(total))
-    top = f"CASE WHEN abs({total} - 1) > 0.001 THEN {bad} ELSE {d.largest('probs')} END"
-    body = f"SELECT *, {top} AS confidence FROM ({body}) probable"
-    names, first = d.array([d.literal(c) for c in classes]), d.position("probs", "confidence")
-    unknown = q.fail("class", ", ".join(classes[:8]), "label_text")
-    label, labels = matched("label_text", classes, d)
-    at = d.position(labels, label)
-    absent = f"label_text IS NOT NULL AND coalesce({at}, 0) = 0"
-    p_true = f"CASE WHEN {absent} THEN {unknown} ELSE {d.item('probs', at)} END"
-    hit = d.integer(f"{at} = {first}")
-    more = "" if score is None else f", CASE WHEN confidence >= 0 THEN {score} END AS score"
-    body = (
-        f"SELECT *, {d.item(names, first)} AS top, greatest({p_true}, {d.real(1e-15)}) AS p_true, "
-        f"{hit} AS hit{more} FROM ({body}) labelled"
-    )
-    return with_surprise(body, "p_true", "row_loss", d)

@@ -33,6 +33,7 @@ def page(
     tables: list[Block] = [
         *audit_tables.all_rows(known),
         *audit_tables.by_class(a, known, limits),
+        *audit_tables.scores_by_class(a, known, limits),
         *(b for by in shown for b in audit_tables.by_attribute(a, known, by, limits)),
         *left_out,
         *audit_tables.panel(known, shown, limits),

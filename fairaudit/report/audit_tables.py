@@ -19,8 +19,8 @@ from fairaudit.report.words import (
     with_interval,
 )
 
-_OVERALL = ("accuracy", "f1_macro", "recall_macro", "selection_rate", "tpr", "fpr", "ppv", "roc_auc", "ece",
-            "brier", "loss", "membership_advantage")  # fmt: skip
+_OVERALL = ("accuracy", "f1_macro", "recall_macro", "selection_rate", "tpr", "fpr", "ppv", "roc_auc",
+            "roc_auc_macro", "ece", "brier", "loss", "membership_advantage")  # fmt: skip
 _PANEL = ("f1_min", "f1_median", "recall_min", "f1_delta", "worst_group_accuracy", "loss_variance",
           "sensitive_accuracy", "sensitive_leakage")  # fmt: skip
 _BINARY = (
@@ -34,7 +34,7 @@ _BINARY = (
     "loss",
     "membership_advantage",
 )
-_SEVERAL = ("accuracy", "recall_macro", "f1_macro", "ece", "loss", "membership_advantage")
+_SEVERAL = ("accuracy", "recall_macro", "f1_macro", "roc_auc_macro", "ece", "loss", "membership_advantage")
 #: Whose rows stand in the denominator, where it is not every row of the group.
 _DENOMINATORS = {"tpr": "positives", "fpr": "negatives"}
 
@@ -78,6 +78,24 @@ def by_class(a: Audit, known: Mapping[Key, Estimate], limits: Limits) -> list[Bl
     empty = [c for c in chosen if (e := of("precision", c)) is not None and e.value is None]
     why = [Items((f"precision undefined for {listed(empty, 8)}: no rows predicted as this class",), "dim")]
     return [Heading("By class"), Table(columns, limits.turned(rows), left_out=note), *(why if empty else [])]
+
+
+def scores_by_class(a: Audit, known: Mapping[Key, Estimate], limits: Limits) -> list[Block]:
+    """The scores of each class against the rest over all rows, where they were asked for."""
+
+    def of(metric: str, class_: str) -> Estimate | None:
+        return known.get((metric, "overall", None, class_))
+
+    metrics = [m for m in ("roc_auc", "ece", "brier") if any(of(m, c) for c in a.classes)]
+    if not metrics:
+        return []
+    found = [(e, c) for c in a.classes if (e := of(metrics[0], c)) is not None]
+    chosen, left = _worst_of(found, limits.groups)
+    rows = [(Cell(c), *(_rate(of(m, c)) for m in metrics)) for c in chosen]
+    columns = (Column("class"), *(Column(m, True) for m in metrics))
+    note = _left_out(left, "class", "classes", f"higher {metrics[0]}")
+    title = "Scores by class, each against the rest (--json has those of groups)"
+    return [Heading(title), Table(columns, limits.turned(rows), left_out=note)]
 
 
 def _worst_of(found: Sequence[tuple[Estimate | None, str]], most: int) -> tuple[list[str], int]:

@@ -8,7 +8,7 @@ from fairaudit.estimate import Estimate
 from fairaudit.intervals import Interval
 
 #: Numbers that are not shares, so percent would mislead.
-_DECIMAL = ("loss", "loss_variance", "roc_auc", "ece", "brier")
+_DECIMAL = ("loss", "loss_variance", "roc_auc", "roc_auc_macro", "ece", "brier")
 
 
 def is_share(metric: str) -> bool:

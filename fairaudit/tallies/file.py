@@ -29,7 +29,7 @@ ENDING = ".tally"
 #: The column that says which table a row belongs to; no table of predictions has it.
 CUBE = "fairaudit_cube"
 KEY = SCHEMA.encode()
-_SCANNED = ("y_true", "y_pred", "member", "correct", "score_bin", "bucket")
+_SCANNED = ("y_true", "y_pred", "member", "correct", "score_class", "score_bin", "bucket")
 
 
 def cubes(tally: Tally) -> dict[str, tuple[str, tuple[str, ...], Cube]]:

@@ -8,7 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from fairaudit.columns import Inputs
+from fairaudit.columns import ALL_CLASSES, Inputs
 from fairaudit.cube import Cube
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.labels import default_positive, join
@@ -109,6 +109,12 @@ def _unlike(about: Mapping[str, Any], inputs: Inputs) -> Iterator[tuple[str, str
     prefix, probable = inputs.prob_prefix, about["probabilities"]
     if prefix is not None and not (probable and all(c.startswith(prefix) for c in probable)):
         yield "prob-prefix", prefix, f"with {', '.join(probable)}" if probable else "without"
+    known = set(about["score_classes"])
+    if inputs.score_classes and known != set(
+        about["prob_classes"] if ALL_CLASSES in inputs.score_classes else inputs.score_classes
+    ):
+        was = f"with {', '.join(about['score_classes'])}" if known else "without"
+        yield "score-classes", inputs.score_classes[0], was
     threshold = about["threshold"]
     if threshold is not None and inputs.threshold not in (_DEFAULT.threshold, threshold):
         yield "threshold", f"{inputs.threshold:g}", f"with {threshold:g}"

@@ -73,6 +73,7 @@ _WORDS: tuple[Callable[[Description], str], ...] = (
     lambda d: f"with intersections of up to {d['cross']}" if d["cross"] > 1 else "without intersections",
     *(_role(role, what) for role, what in _ROLES.items()),
     _probabilities,
+    lambda d: _with("scores of classes", ", ".join(d["score_classes"])),
     lambda d: _with("threshold", "" if d["threshold"] is None else f"{d['threshold']:g}"),
     lambda d: _with("positive class", "" if d["positive"] is None else str(text_of(d["positive"]))),
     _split,

@@ -12,6 +12,7 @@ import numpy as np
 
 from fairaudit.cube import FIXED, Array, Cube, coded
 from fairaudit.errors import FairauditError
+from fairaudit.labels import OWN_SCORE, SCORE_CLASS
 from fairaudit.tallies.file import CUBE, ENDING, KEY, SCHEMA_VERSION, fingerprint, sealed, stored
 from fairaudit.tallies.tally import Cubes, Hidden, Tally
 
@@ -200,10 +201,11 @@ def _measure(table: pa.Table, measure: str, rows: Array) -> Array:
 _DESCRIBED = {"columns": dict, "probabilities": list, "prob_classes": list, "detected": list, "agreement": dict,
               "cross": int, "bins": dict, "na": list, "missing_labels": str, "clustered": bool, "weighted": bool,
               "positive": str | int | float | None, "split": dict | None, "threshold": float | int | None,
-              "top_label": bool}  # fmt: skip
+              "top_label": bool, "score_classes": list}  # fmt: skip
 
 
 def _description(found: Mapping[str, Any]) -> dict[str, Any]:
+    found = {"score_classes": [], **found}  # counted before there were any
     for key, kind in _DESCRIBED.items():
         if not isinstance(found[key], kind):
             raise ValueError(f"'{key}' has no meaning")
@@ -230,6 +232,11 @@ def _check_sums(tally: Tally) -> None:
     if not tally.labels or tally.rows == 0:
         raise ValueError("it holds no rows")
     every: Sequence[Cubes] = (tally.labels, tally.scores)
-    totals = {int(cube.measures["count"].sum()) for group in every for cube in group.values()}
+    totals = {int(_of_rows(cube).measures["count"].sum()) for group in every for cube in group.values()}
     if tally.hidden is None and len(totals) > 1:
         raise ValueError("its tables are not of the same rows")
+
+
+def _of_rows(cube: Cube) -> Cube:
+    """The cells in which each row stands once."""
+    return cube.where(SCORE_CLASS, OWN_SCORE) if SCORE_CLASS in cube.axes else cube

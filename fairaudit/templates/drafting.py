@@ -29,7 +29,8 @@ WAIVED_DAYS = 90
 _DATA = {
     "y_true": "the labels", "y_pred": "the predicted labels", "y_score": "the probability of the positive class",
     "threshold": "a score from here up predicts the positive class",
-    "prob_prefix": "how the columns with one probability per class begin", "weights": "the weight of each row",
+    "prob_prefix": "how the columns with one probability per class begin",
+    "score_classes": "classes whose probabilities are scored against the rest", "weights": "the weight of each row",
     "loss": "the cross-entropy of each row", "member": "whether a row was trained on",
     "cluster": "what rows of one person share: they are not independent",
     "id": "what names a row; pairs it with the same row of --baseline", "positive": "the class that rates are about",

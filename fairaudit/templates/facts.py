@@ -136,6 +136,8 @@ def data_keys(facts: Facts) -> dict[str, Any]:
         keys["threshold"] = about["threshold"]
     if about["probabilities"]:
         keys["prob_prefix"] = inputs.prob_prefix or _prefix(about["probabilities"])
+    if about["score_classes"]:
+        keys["score_classes"] = list(about["score_classes"])
     keys |= {k: v for k, v in (("cluster", columns.get("cluster")), ("id", inputs.id)) if v is not None}
     if facts.naming.positive is not None:
         keys["positive"] = facts.naming.positive
