@@ -19,7 +19,7 @@ from fairaudit.labels import split_by
 from fairaudit.pairing import joint_views, moved, pair, unpaired
 from fairaudit.prepare import Naming, naming, views
 from fairaudit.rates import RATES
-from fairaudit.reading.files import check_path
+from fairaudit.reading.paths import check_path
 from fairaudit.reading.table import tabulate
 from fairaudit.strata import Members, names, of_metric
 from fairaudit.tallies.tally import Tally

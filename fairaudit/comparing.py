@@ -19,8 +19,8 @@ from fairaudit.estimate import Estimate
 from fairaudit.intervals import Bounded, Interval, clipped, difference
 from fairaudit.pairing import Pair, correlation, joint_views, pair
 from fairaudit.prepare import naming
-from fairaudit.reading.files import check_foreign
 from fairaudit.reading.table import tabulate
+from fairaudit.reading.texts import check_foreign
 from fairaudit.tallies.inputs import is_counted
 from fairaudit.view import Settings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -182,3 +183,80 @@ def test_rows_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     fairaudit.audit(path, y_true="label", y_pred="pred", sensitive=["sex"], weights="w")
     full = [s for s in seen if "read_csv" in s and "LIMIT" not in s and not s.startswith("DESCRIBE")]
     assert len(full) == 1
+
+
+def test_a_file_given_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    table().to_csv(path, index=False)
+    (tmp_path / "link.csv").symlink_to(path)
+    for twice in ([path, path], [path, tmp_path / "link.csv"], [str(tmp_path / "*.csv")]):
+        with pytest.raises(FairauditError, match="would count twice"):
+            audited(twice)
+
+
+def test_a_pipe_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.csv")
+    with pytest.raises(FairauditError, match="a pipe or a device"):
+        audited(tmp_path / "rows.csv")
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_folder_that_names_a_column_of_the_file_is_refused(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "sex=Z").mkdir()
+    WRITERS[kind](table(), tmp_path / "sex=Z" / f"a.{kind}")
+    with pytest.raises(FairauditError, match="has a column 'sex', and so has the name of a folder"):
+        audited(tmp_path)
+
+
+def test_names_that_differ_in_case_only_are_refused_in_parquet(tmp_path: Path) -> None:
+    table().assign(Sex="F").to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(FairauditError, match="differ only in case"):
+        audited(tmp_path)
+    table().assign(sex_1="F").to_parquet(tmp_path / "b.parquet")
+    assert audited(tmp_path / "b.parquet") == audited(table().assign(sex_1="F"))
+
+
+def test_what_a_path_says_is_not_what_is_wrong(tmp_path: Path) -> None:
+    folder = tmp_path / "utf-8"
+    folder.mkdir()
+    (folder / "a.parquet").write_bytes(b"PAR1" + b"x" * 100)
+    with pytest.raises(FairauditError, match="cannot be read as a table"):
+        audited(folder / "a.parquet")
+
+
+def test_whether_an_audit_runs_does_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
+    """Rows of another split may have as many sites as they like."""
+    many = table(1500).assign(site=[str(i) for i in range(1500)], split="train")
+    few = table(1500, seed=1).assign(split="test")
+    for name, parts in (("first", [many, few]), ("last", [few, many])):
+        pd.concat(parts).to_csv(tmp_path / f"{name}.csv", index=False)
+    assert audited(tmp_path / "first.csv") == audited(tmp_path / "last.csv")
+
+
+@pytest.mark.parametrize(("cell", "said"), [("", "longer than 8 MB"), ('"', "opened and never closed")])
+def test_lines_without_an_end_say_so(tmp_path: Path, cell: str, said: str) -> None:
+    (tmp_path / "a.csv").write_text(f"label,pred\n1,1\n0,{cell}" + "utf-8" * 2_000_000 + "\n")
+    with pytest.raises(FairauditError, match=said):
+        fairaudit.audit(tmp_path / "a.csv", y_true="label", y_pred="pred")
+
+
+def test_a_column_named_with_a_line_break_is_objected_to_by_name() -> None:
+    frame = table().assign(**{"sco\nre": "high"})
+    with pytest.raises(FairauditError, match="must hold numbers, but has 'high'"):
+        fairaudit.audit(frame, y_true="label", y_score="sco\nre")
+
+
+def test_settings_cannot_carry_sql(tmp_path: Path) -> None:
+    table().to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(FairauditError, match="--memory-limit takes a size"):
+        audited(tmp_path, memory_limit="1GB'; COPY (SELECT 42) TO 'pwn.csv'; SET threads='1")
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_times_with_a_zone_are_the_same_everywhere(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    monkeypatch.setenv("TZ", zone)
+    frame = table(60).assign(when=pd.date_range("2026-01-01", periods=3, tz="Europe/Berlin").repeat(20))
+    found = fairaudit.audit(frame, y_true="label", y_pred="pred", sensitive=["when"])
+    assert [g["group"] for g in found.groups] == [
+        "2025-12-31 23:00:00+00", "2026-01-01 23:00:00+00", "2026-01-02 23:00:00+00"
+    ]  # fmt: skip

@@ -17,8 +17,8 @@ from cases import binary
 import fairaudit
 from fairaudit.reading.dialect import literal, quote
 from fairaudit.reading.engine import duck
-from fairaudit.reading.files import kind_of
 from fairaudit.reading.frames import open_frame
+from fairaudit.reading.paths import kind_of
 
 FRAME = binary()
 EXPECTED = fairaudit.audit(FRAME, sensitive=["sex", "race"]).content()

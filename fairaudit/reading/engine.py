@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import gettempdir
+from tempfile import TemporaryDirectory
 from typing import Any, Protocol
 
 import duckdb
@@ -77,25 +75,17 @@ class Duck:
 @contextlib.contextmanager
 def duck(inputs: Inputs | None = None) -> Iterator[Duck]:
     """A DuckDB of its own: order of rows is nobody's business, and what does not fit in memory goes to disk."""
-    with duckdb.connect() as con:
+    # DuckDB's own place for spilled rows would be the folder the user stands in; ours is private, and one a connection:
+    # two of one process would take the same names for their files
+    with TemporaryDirectory(prefix="fairaudit-spill-") as spill, duckdb.connect() as con:
         con.execute("SET preserve_insertion_order = false")
-        # DuckDB's own place would be the folder the user stands in
-        spill = Path(gettempdir(), f"fairaudit-spill-{os.getpid()}")
-        con.execute(f"SET temp_directory = {literal(str(spill))}")
+        con.execute("SET TimeZone = 'UTC'")  # times with a zone are the same text on every machine
+        con.execute(f"SET temp_directory = {literal(spill)}")
         for name in ("memory_limit", "threads"):
             value = getattr(inputs, name, None)
             if value is not None:
-                _set(con, name, value)
+                con.execute(f"SET {name} = {literal(str(value))}")
         yield Duck(con)
-
-
-def _set(con: duckdb.DuckDBPyConnection, name: str, value: object) -> None:
-    try:
-        con.execute(f"SET {name} = '{value}'")
-    except duckdb.Error as error:
-        flag = "--" + name.replace("_", "-")
-        shape = "a size as 500MB or 4GB" if name == "memory_limit" else "a number from 1"
-        raise FairauditError(f"{flag} takes {shape}, not '{value}'.") from error
 
 
 def translated(error: duckdb.Error, where: str) -> FairauditError:
@@ -107,7 +97,18 @@ def translated(error: duckdb.Error, where: str) -> FairauditError:
         return FairauditError(
             f"{where}, line {line[1]}: {found[2]} values where the header names {found[1]} columns; mend that line."
         )
-    if "unicode" in text.lower() or "utf-8" in text.lower():
+    # a path or a row may say anything
+    lines = (
+        part for part in text.replace(where, "").split("\n") if not part.startswith(("Original", "  file"))
+    )
+    about, at = "\n".join(lines).lower(), f", line {line[1]}" if line else ""
+    if "unterminated quote" in about:
+        return FairauditError(
+            f"{where}{at}: a quote is opened and never closed; close it, or double it to mean one."
+        )
+    if "maximum line size" in about:
+        return FairauditError(f"{where}{at}: a line is longer than 8 MB; is a quote left open before it?")
+    if "unicode" in about or "utf-8" in about:
         return FairauditError(
             f"{where} is not UTF-8 text{f' (line {line[1]})' if line else ''}; save it as UTF-8."
         )
@@ -120,5 +121,4 @@ def translated(error: duckdb.Error, where: str) -> FairauditError:
     first = re.sub(
         r"^.*registered as '[^']*' failed: ([A-Za-z ]+: )*", "", first
     )  # a lazy dataframe's own words
-    at = f", line {line[1]}" if line else ""
     return FairauditError(f"{where}{at} cannot be read as a table: {first}")

@@ -13,9 +13,9 @@ from fairaudit.columns import Inputs, candidates
 from fairaudit.errors import FairauditError
 from fairaudit.labels import text_of
 from fairaudit.reading.engine import Duck
-from fairaudit.reading.files import check_names
-from fairaudit.reading.source import Source
+from fairaudit.reading.source import Source, timeless
 from fairaudit.reading.streams import Stream, failing, is_dask, lazy
+from fairaudit.reading.texts import check_names
 
 WHERE = "the dataframe"
 _EVERYTHING = Inputs()
@@ -31,7 +31,7 @@ def open_frame(data: Any, engine: Duck, view: str, inputs: Inputs = _EVERYTHING)
         wanted = candidates(inputs, names)
         relation: Any = _table(held, wanted)
     else:
-        frame = lazy(unwrapped(data))
+        frame = lazy(data)
         names = frame.names
         check_names(names, WHERE)
         wanted = candidates(inputs, names)
@@ -45,7 +45,7 @@ def open_frame(data: Any, engine: Duck, view: str, inputs: Inputs = _EVERYTHING)
             _register(engine, view, relation)
             rows = engine.rows(f"DESCRIBE SELECT * FROM {engine.dialect.quote(view)}")
         columns |= {str(r[0]): str(r[1]) for r in rows}
-    return Source(engine, engine.dialect.quote(view), columns, WHERE)
+    return timeless(Source(engine, engine.dialect.quote(view), columns, WHERE))
 
 
 def _table(held: Mapping[str, Any], wanted: Sequence[str]) -> pa.Table:
@@ -65,17 +65,11 @@ def _register(engine: Duck, view: str, relation: Any) -> None:
     engine.con.unregister(view + "_once")
 
 
-def unwrapped(data: Any) -> Any:
-    """The frame inside a frame of narwhals."""
-    return data.to_native() if type(data).__module__.startswith("narwhals.") else data
-
-
 def held_columns(data: Any) -> dict[str, Any] | None:
     """Name -> column (an array or a series) of data that is in memory; None where it is lazy.
 
     Raises FairauditError for what is no dataframe, and for column names that cannot be told apart.
     """
-    data = unwrapped(data)
     if isinstance(data, Mapping):
         names, columns = list(data), [_array(n, c) for n, c in data.items()]
         if len({len(c) for c in columns}) > 1:

@@ -13,11 +13,11 @@ from fairaudit.errors import FairauditError
 from fairaudit.reading.cells import unlabelled
 from fairaudit.reading.counting import counted_columns, plus
 from fairaudit.reading.engine import duck
-from fairaudit.reading.files import check_names
 from fairaudit.reading.frames import WHERE, held_columns, open_frame
 from fairaudit.reading.query import build
 from fairaudit.reading.streams import failing
 from fairaudit.reading.table import attribute_sets, check_rows, check_widths, counted_by, fits, glance, look
+from fairaudit.reading.texts import check_names
 from fairaudit.tallies.tally import Tally
 
 #: So many results are put together by one task.

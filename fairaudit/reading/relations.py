@@ -10,8 +10,8 @@ import duckdb
 from fairaudit.columns import Inputs
 from fairaudit.reading.dialect import quote
 from fairaudit.reading.engine import Duck
-from fairaudit.reading.files import check_names
 from fairaudit.reading.source import Source
+from fairaudit.reading.texts import check_names
 
 #: The relation's name inside a query of ours, for the time of that query.
 _NAME = "fairaudit_relation"
@@ -32,8 +32,11 @@ def at_home(relation: Any, inputs: Inputs) -> bool:
     """Whether a relation can be counted by its own connection, and that be left as it was.
 
     DuckDB 1 keeps a view of every query about a relation. In an open transaction a value that we refuse would abort
-    what is not ours: there two queries have one number. Limits and a file beside it take our own engine.
+    what is not ours: there two queries have one number. Limits and a file beside it take our own engine; so do
+    times in a zone, which are text in that of the connection.
     """
+    if any("WITH TIME ZONE" in str(kind) for kind in relation.types):
+        return False
     limits = (inputs.with_file, inputs.memory_limit, inputs.threads)
     if int(duckdb.__version__.split(".")[0]) < 2 or any(limit is not None for limit in limits):
         return False

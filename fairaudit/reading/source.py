@@ -49,7 +49,7 @@ class Source:
             cause = str(error.__cause__) if error.__cause__ is not None else ""
             if marked := cause.partition(f"fairaudit{SEPARATOR}")[2]:
                 raise _objection(marked) from error.__cause__
-            if len(self.parts) > 1 and error.__cause__ is not None:
+            if len(self.parts) > 1 and error.__cause__ is not None and "--memory-limit" not in str(error):
                 self._blame()
             raise
 
@@ -62,9 +62,24 @@ class Source:
                 )  # a count would not read the values
 
 
+def timeless(source: Source) -> Source:
+    """The source with times in a zone as text, in UTC: as values they would take the zone of the machine."""
+    zoned = [c for c, kind in source.columns.items() if kind == "TIMESTAMP WITH TIME ZONE"]
+    if not zoned:
+        return source
+    text = source.engine.dialect.text
+    shown = ", ".join(f"{text(source.quote(c))} AS {source.quote(c)}" for c in zoned)
+    return replace(
+        source,
+        sql=f"(SELECT * REPLACE ({shown}) FROM {source.sql} zoned)",
+        columns=source.columns | dict.fromkeys(zoned, "VARCHAR"),
+    )
+
+
 def _objection(marked: str) -> FairauditError:
     """What a check inside the scan objects to: rule, column and value."""
-    rule, column, value = marked.split("\n", maxsplit=1)[0].split(SEPARATOR, 2)
+    rule, column, value = marked.split(SEPARATOR, 2)  # a column's name may hold a line break
+    value = value.partition("\n")[0]
     return FairauditError(
         {
             "number": f"column '{column}' must hold numbers, but has '{value}'; mend it or name another column.",

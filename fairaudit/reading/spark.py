@@ -21,8 +21,8 @@ from fairaudit.columns import Inputs
 from fairaudit.errors import FairauditError
 from fairaudit.reading.dialect import SPARK, Dialect, unsubstituted
 from fairaudit.reading.engine import Array
-from fairaudit.reading.files import check_names
 from fairaudit.reading.source import SEPARATOR, Source
+from fairaudit.reading.texts import check_names
 
 #: What a Java process of our own is told: nobody looks at the web page of one scan.
 _QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
@@ -76,14 +76,9 @@ def _column(column: Any) -> Array | Sequence[Any]:
     return values
 
 
-def native(data: Any) -> Any:
-    """The dataframe inside a frame of narwhals."""
-    return data.to_native() if type(data).__module__.startswith("narwhals.") else data
-
-
 def is_spark(data: Any) -> bool:
     """Whether this is a dataframe of Spark (of Spark Connect, too); pyspark is not loaded to find out."""
-    kinds = type(native(data)).__mro__
+    kinds = type(data).__mro__
     return any(t.__name__ == "DataFrame" and t.__module__.startswith("pyspark.sql") for t in kinds)
 
 
@@ -111,7 +106,7 @@ def spark(inputs: Inputs, data: Any = None) -> Iterator[Spark]:
                 f"--{name.replace('_', '-')} steers DuckDB; Spark has settings of its own "
                 "(spark-submit --driver-memory, --executor-memory, --master), so leave it out."
             )
-    engine = Spark(native(data).sparkSession if is_spark(data) else _session())
+    engine = Spark(data.sparkSession if is_spark(data) else _session())
     try:
         yield engine
     finally:

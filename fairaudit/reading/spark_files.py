@@ -14,18 +14,11 @@ from typing import Any
 
 from fairaudit.errors import FairauditError
 from fairaudit.reading.engine import Engine
-from fairaudit.reading.files import (
-    check_file,
-    check_names,
-    check_path,
-    header_of,
-    kind_of,
-    one_schema,
-    parts_in,
-    text_in,
-)
+from fairaudit.reading.files import check_file, one_schema, parts_in
+from fairaudit.reading.paths import check_path, kind_of
 from fairaudit.reading.source import Source
-from fairaudit.reading.spark import Spark, is_spark, native, open_frame, paths_in, plain_path
+from fairaudit.reading.spark import Spark, is_spark, open_frame, paths_in, plain_path
+from fairaudit.reading.texts import check_names, header_of, text_in
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _JSON = (".jsonl", ".ndjson", ".json")
@@ -43,7 +36,7 @@ _CSV = {
 def open_spark(data: Any, engine: Engine) -> Source:
     """The relation of a dataframe of Spark, or of files."""
     assert isinstance(engine, Spark)
-    return open_frame(native(data), engine) if is_spark(data) else open_paths(paths_in(data), engine)
+    return open_frame(data, engine) if is_spark(data) else open_paths(paths_in(data), engine)
 
 
 def open_paths(items: Sequence[str], engine: Spark) -> Source:

@@ -33,6 +33,7 @@ def tabulate(data: Any, inputs: Inputs) -> Tally:
 
     if is_counted(data):
         return counted(data, inputs)
+    data = unwrapped(data)
     if not isinstance(data, str | Path | list | tuple) and not on_spark(data, inputs):
         from fairaudit.reading.counting import counted_in_memory
 
@@ -49,6 +50,7 @@ def tabulate(data: Any, inputs: Inputs) -> Tally:
 @contextmanager
 def reading(data: Any, inputs: Inputs) -> Iterator[Source]:
     """The relation of `data` in the engine that suits it, open as long as the context is."""
+    data = unwrapped(data)
     if on_spark(data, inputs):
         from fairaudit.reading.spark import spark
 
@@ -65,12 +67,14 @@ def reading(data: Any, inputs: Inputs) -> Iterator[Source]:
         yield opened(data, inputs, engine)
 
 
+def unwrapped(data: Any) -> Any:
+    """The frame inside a frame of narwhals, anything else as it is."""
+    return data.to_native() if type(data).__module__.startswith("narwhals.") else data
+
+
 def on_spark(data: Any, inputs: Inputs) -> bool:
     """Whether Spark counts: it is asked to, or it holds the dataframe."""
-    home = type(data).__module__
-    held = home.startswith("pyspark.") or (
-        home.startswith("narwhals.") and data.implementation.name.startswith("PYSPARK")
-    )
+    held = type(data).__module__.startswith("pyspark.")
     if held and inputs.engine not in (None, "spark"):
         raise FairauditError(
             f"Spark counts what is in its dataframes, not {inputs.engine}; leave the engine out."
@@ -92,7 +96,7 @@ def _open(data: Any, engine: Engine, view: str, inputs: Inputs) -> Source:
     if not isinstance(engine, Duck):
         from fairaudit.reading.spark_files import open_spark
 
-        return open_spark(data, engine)
+        return open_spark(unwrapped(data), engine)
     if isinstance(data, str | Path):
         data = [data]
     if isinstance(data, list | tuple) and data and all(isinstance(p, str | Path) for p in data):
@@ -101,7 +105,7 @@ def _open(data: Any, engine: Engine, view: str, inputs: Inputs) -> Source:
         return open_files([str(p) for p in data], engine)
     from fairaudit.reading.frames import open_frame
 
-    return open_frame(data, engine, view, inputs)
+    return open_frame(unwrapped(data), engine, view, inputs)
 
 
 def resolved_roles(source: Source, inputs: Inputs) -> Roles:
@@ -230,7 +234,9 @@ def glance(source: Source, roles: Roles, inputs: Inputs, whole: bool = True) -> 
     columns = [*names, roles.y_true]
     d = source.engine.dialect
     counts = ", ".join(["count(*)", *(f"count(DISTINCT {d.quote(c)})" for c in columns)])
-    few = f"(SELECT {', '.join(dict.fromkeys(map(d.quote, columns)))} FROM {source.sql} LIMIT {GLANCE}) few"
+    why = left_out(roles, d)
+    counted = f" rows WHERE {why} IS NULL" if why else ""
+    few = f"(SELECT {', '.join(dict.fromkeys(map(d.quote, columns)))} FROM {source.sql}{counted} LIMIT {GLANCE}) few"
     rows, *groups, classes = source.rows(f"SELECT {counts} FROM {few}")[0]
     for name, n in zip(names, groups, strict=True):
         if n > inputs.max_groups:
