@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 from cases import binary, several
 
@@ -81,6 +83,17 @@ def test_a_command_is_one_line_for_a_shell() -> None:
     shown = text.plain(text.lines([Command(line)]))
     assert " ".join(shown.replace("\\\n", " ").split()) == line
     assert not any(part.rstrip(" \\").endswith(" -s") for part in shown.splitlines())
+
+
+@pytest.mark.parametrize(
+    "odd", ["alarm | predicted now", "it's a 'name'", 'say "so" \\ now', "--like a flag", "'", ""]
+)
+def test_a_command_can_be_pasted_whatever_the_names(odd: str) -> None:
+    for pad in range(1, 70, 3):
+        words = ["fairaudit", "report", "p" * pad, "--y-pred", odd, "-s", odd, "--with", "labels.csv", odd]
+        shown = text.plain(text.lines([Command(shlex.join(words))]))
+        assert shlex.split(shown.replace("\\\n", "")) == words
+        assert not any(line.rstrip(" \\").endswith((" --y-pred", " -s")) for line in shown.splitlines())
 
 
 def test_intervals_are_not_torn() -> None:

@@ -31,6 +31,8 @@ WIDEST_KEY = 32
 NARROWEST = 14
 #: Pieces of a sentence that are not torn apart.
 _TOGETHER = re.compile(r"\[[^\]]{1,24}\]|\d %|→ \S")
+#: A word of a shell: letters and quoted pieces that stand together.
+_SHELL_WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*"|['"\\])+""")
 #: A piece of a line and its tone (`Cell.tone`, or `title`, `head`, `command`).
 Span = tuple[str, str]
 Line = list[Span]
@@ -127,9 +129,9 @@ def _filled(text: str, size: int) -> list[str]:
 
 
 def _command(line: str) -> list[Line]:
-    """A command over several lines, joined by backslashes, a flag never torn from its value."""
+    """A command over several lines, joined by backslashes: never inside quotes, nor between a flag and its value."""
     out, current = [], "   "
-    for word in _with_values(clean(line).split(" ")):
+    for word in _with_values(_SHELL_WORD.findall(clean(line))):
         if current.strip() and len(current) + 1 + len(word) > WIDTH - 2:
             out.append(current + " \\")
             current = "     "
