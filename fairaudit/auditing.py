@@ -129,8 +129,7 @@ def audit_tally(tally: Tally, settings: Settings | None = None, names: Naming | 
     settings = settings or Settings()
     check_settings(settings)
     names = names or naming(tally)
-    cells = max(len(cube.codes) for cube in tally.labels.values())
-    every = [replace(view, table_cells=cells).folded() for view in views(tally, names, settings)]
+    every = [view.folded() for view in views(tally, names, settings)]
     found = tuple(e for view in every for e in estimates(view))
     groups = tuple(g for view in every[2:] for g in _groups(view))
     return Audit(

@@ -13,10 +13,10 @@ from fairaudit.estimate import Estimate, undefined
 from fairaudit.intervals import Parts, Shares
 from fairaudit.rates import Family, family
 from fairaudit.resampling import Statistic, resampled
-from fairaudit.view import Array, Counts, View, clustered, divide
+from fairaudit.view import MAX_CORRELATED, Array, Counts, View, clustered, divide
 
 #: Where the table of the audit has more cells, resamples cost more than they add: influence functions take their place.
-MAX_RESAMPLED_CELLS = 100_000
+MAX_RESAMPLED_CELLS = 50_000
 
 
 def f1_family(view: View) -> Family:
@@ -54,7 +54,7 @@ def _f1_size(value: Array, down: Array, correct_sq: Array, down_sq: Array) -> Ar
 
 def _f1_correlations(view: View, value: Array, down: Array, size: Array) -> Array | None:
     """corr(F_c, F_d) = (n_cd + n_dc) F_c F_d / (D_c D_d) / (se_c se_d): two classes share only their confusions."""
-    if len(value) > 2000:
+    if len(value) > MAX_CORRELATED:
         return None
     _, y, p, mass = view.confusion("w2" if "w2" in view.labels.measures else "count")
     classes = len(value)
@@ -84,7 +84,7 @@ def _drawn(view: View) -> Shares:
 
 def _is_resampled(view: View) -> bool:
     plain = "w" not in view.labels.measures and view.without_bucket is None
-    return plain and max(view.table_cells, len(view.cells.codes)) <= MAX_RESAMPLED_CELLS
+    return plain and len(view.cells.codes) <= MAX_RESAMPLED_CELLS
 
 
 def _resampled(view: View, found: Family) -> Array:
@@ -261,7 +261,9 @@ def _panel_method(view: View, metric: str) -> str:
         return "simultaneous-influence" if view.without_bucket is None else "simultaneous-jackknife"
     if metric == "recall_min":
         return "simultaneous-jeffreys"
-    return "simultaneous-bootstrap" if _is_resampled(view) else "simultaneous-influence"
+    if _is_resampled(view):
+        return "simultaneous-bootstrap"
+    return "simultaneous-bonferroni" if view.once(f1_family).shares.corr is None else "simultaneous-influence"
 
 
 #: (over classes, recall rather than F1) -> the family whose minimum, median and gap are taken.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable
-from decimal import Decimal
+from decimal import MAX_EMAX, MAX_PREC, MIN_EMIN, Context, Decimal
 
 MISSING = "(missing)"
 #: Predictions made from a score and a threshold carry these until the classes are known. Twelve characters at most:
@@ -19,6 +19,8 @@ PREDICTED_NEGATIVE = "(score<cut)"
 #: The axis of scores that says of which class a score speaks, and its label for the score of the row itself.
 SCORE_CLASS, OWN_SCORE = "score_class", ""
 
+#: Long numbers are names, too: no digit of them is lost.
+_EXACT = Context(prec=MAX_PREC, Emax=MAX_EMAX, Emin=MIN_EMIN)
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 #: Class pairs whose positive member nobody disputes.
 _PAIRS = (("0", "1"), ("-1", "1"), ("false", "true"), ("no", "yes"), ("n", "y"), ("negative", "positive"))
@@ -53,8 +55,8 @@ def is_number(label: str) -> bool:
 
 
 def _shortest(label: str) -> str:
-    number = Decimal(label).normalize()
-    return format(number + 0 if number else abs(number), "f")
+    number = _EXACT.normalize(Decimal(label))
+    return format(number or abs(number), "f")
 
 
 def canonical(labels: Iterable[str]) -> dict[str, str]:

@@ -6,6 +6,7 @@ Each function takes `Shares` and a level and returns numbers; nothing here knows
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from math import inf
 from typing import Any
@@ -32,10 +33,24 @@ MAX_PAIRED = 100
 def gaussian_draws(corr: Array, seed: int, df: float = inf, draws: int = 4000) -> Array:
     """(draws, m) joint normal (or multivariate t) errors with these correlations, for max-T."""
     rng = np.random.default_rng([seed, 1])
-    values, vectors = np.linalg.eigh(np.nan_to_num(corr))
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    z: Array = rng.standard_normal((draws, len(corr))) @ root.T
+    z: Array = rng.standard_normal((draws, len(corr))) @ _root(np.nan_to_num(corr)).T
     return z if df == inf else z / np.sqrt(rng.chisquare(df, draws) / df)[:, None]
+
+
+def _root(corr: Array) -> Array:
+    """A lower triangle L with L Lᵀ = corr, moved towards independence as little as it takes.
+
+    Not eigenvectors: where eigenvalues are equal, each library of linear algebra chooses others, and the draws differ.
+    """
+    for moved in (1e-9, 1e-6, 1e-3, 0.1):
+        with suppress(np.linalg.LinAlgError):
+            return np.asarray(np.linalg.cholesky((1 - moved) * corr + moved * np.eye(len(corr))))
+    return np.eye(len(corr))
+
+
+def _quantile(values: Array, level: float) -> float:
+    """A quantile to nine digits: in the last ones machines differ that multiply matrices in other orders."""
+    return round(float(np.quantile(values, level)), 9)
 
 
 def single(shares: Shares, level: float, share: Share = wilson) -> Bounded:
@@ -52,7 +67,7 @@ def family(shares: Shares, level: float, tests: int | None = None) -> Bounded:
     z: Array | float
     if shares.draws is not None and tests is None:
         one = critical(alpha / 2, shares.least_df())
-        z = max(one, float(np.quantile(np.abs(shares.draws).max(axis=1), level)))
+        z = max(one, _quantile(np.abs(shares.draws).max(axis=1), level))
     else:
         z = criticals(alpha / (2 * max(tests or len(shares.value), 1)), shares.df)
     return shares.bounded(z, jeffreys)
@@ -132,7 +147,7 @@ def _pair_max_t(shares: Shares, level: float) -> float:
     for a in range(0, len(i), 256):  # in slices: all pairs of all draws would not fit in memory
         part = np.abs(errors[:, i[a : a + 256]] - errors[:, j[a : a + 256]]) / spread[a : a + 256]
         np.maximum(worst, part.max(axis=1), out=worst)
-    return float(np.quantile(worst, level))
+    return _quantile(worst, level)
 
 
 @lru_cache(maxsize=256)

@@ -78,7 +78,7 @@ class View:
     `(all)`, without attribute). `labels`: cube (group, y_true, y_pred[, member][, bucket]) with one class axis order
     for both. `scores`: cube (group, y_true or correct, score_bin[, bucket]) or None. `positive`:
     position in `classes`. `class_scores`: cube (group, score_class, y_true or correct, score_bin[, bucket]) of
-    probabilities of one class each, or None. `table_cells`: the non-empty cells of the widest table of the audit.
+    probabilities of one class each, or None.
     `unfolded`: the view whose small groups stand together in the last group of this one (see `folded`), or None.
     """
 
@@ -91,7 +91,6 @@ class View:
     scores: Cube | None
     settings: Settings
     agreement: Mapping[str, str] = field(default_factory=dict)
-    table_cells: int = 0
     class_scores: Cube | None = None
     unfolded: View | None = None
     memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
@@ -293,6 +292,7 @@ def clustered(
     with np.errstate(divide="ignore", invalid="ignore"):
         cov = jackknife(replicates)
         corr = cov / np.sqrt(np.outer(np.diag(cov), np.diag(cov)))
-    corr = np.where(np.isfinite(corr), corr, 0.0)
+    # to twelve digits: in the last ones machines differ that multiply matrices in other orders
+    corr = np.asarray(np.where(np.isfinite(corr), corr, 0.0), dtype=np.float64).round(12)
     np.fill_diagonal(corr, 1.0)
     return Shares(value, size, corr, df, parts=parts)

@@ -16,6 +16,7 @@ MANY_NUMBERS = 20
 #: What the rows left out (other than by the split, which every output shows) have to say for themselves.
 _LEFT_OUT = {
     "dropped": "without label or prediction were left out",
+    "unscored": "have no score and are left out of the numbers that come from scores",
     "unmatched": "have no partner in the joined file and were left out",
     "zero_weight": "have weight 0 and were left out",
 }

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fairaudit import classwise
+import fairaudit
+from fairaudit import classwise, simultaneous
 from fairaudit.cube import Cube
 from fairaudit.simultaneous import family
 from fairaudit.view import ALL_ROWS, Settings, View
@@ -63,11 +64,30 @@ def test_draws_of_both_kinds_have_the_same_largest_errors(monkeypatch: pytest.Mo
     assert 2.5 < critical[1] < 3.1  # between one estimate's 1.96 and Bonferroni's 3.02, and sampling
 
 
-def test_cells_of_the_widest_table_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classwise, "MAX_RESAMPLED_CELLS", 100)
-    view = view_of(6, 2_000)
-    assert ends(view)["f1_min"][2] == "simultaneous-bootstrap"
-    assert ends(replace(view, table_cells=101))["f1_min"][2] == "simultaneous-influence"
+def test_attributes_do_not_change_how_classes_are_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classwise, "MAX_RESAMPLED_CELLS", 40)
+    rng = np.random.default_rng(0)
+    y, p = (rng.integers(0, 6, 3000) for _ in range(2))
+    alone = fairaudit.audit(y_true=y, y_pred=p)
+    beside = fairaudit.audit(y_true=y, y_pred=p, sensitive=rng.integers(0, 40, 3000))
+    for metric in ("f1_min", "f1_delta"):
+        assert alone.estimate(metric, "class") == beside.estimate(metric, "class")
+    assert alone.estimate("f1_min", "class").interval.method == "simultaneous-bootstrap"  # type: ignore[union-attr]
+
+
+def test_draws_do_not_depend_on_a_basis_of_equal_eigenvalues() -> None:
+    """Equal correlations: any rotation of eigenvectors would do, a triangle is the only one of its kind."""
+    corr = np.full((30, 30), 0.3) + 0.7 * np.eye(30)
+    draws = simultaneous.gaussian_draws(corr, seed=3)
+    assert np.corrcoef(draws.T) == pytest.approx(corr, abs=0.06)
+    lower = np.linalg.cholesky((1 - 1e-9) * corr + 1e-9 * np.eye(30))
+    plain = np.random.default_rng([3, 1]).standard_normal((4000, 30))
+    assert draws == pytest.approx(np.einsum("ij,kj->ik", plain, lower), abs=1e-9)
+
+
+def test_correlations_without_a_root_are_moved_towards_one() -> None:
+    corr = np.array([[1.0, 0.9, -0.9], [0.9, 1.0, 0.9], [-0.9, 0.9, 1.0]])  # of no three numbers
+    assert np.isfinite(simultaneous.gaussian_draws(corr, seed=0)).all()
 
 
 def test_more_cells_than_can_be_resampled_are_judged_by_influence() -> None:

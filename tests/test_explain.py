@@ -7,6 +7,7 @@ import random
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pandas as pd
 import pytest
@@ -67,6 +68,9 @@ def audits() -> tuple[fairaudit.Audit, ...]:
                                          positive=positive, cluster=cluster, agreement=mapped))  # fmt: skip
     found.append(fairaudit.audit(table(3).drop(columns=["w", "person", "trained"]), y_true="label",
                                  prob_prefix="prob_", sensitive=["sex"], score_classes=("all",)))  # fmt: skip
+    with mock.patch("fairaudit.classwise.MAX_CORRELATED", 2):  # as if there were thousands of classes
+        found.append(fairaudit.audit(table(3).drop(columns=["person", "trained"]), y_true="label", weights="w",
+                                     prob_prefix="prob_", sensitive=["sex"]))  # fmt: skip
     alone = table(2)  # of three groups only one has enough positives in it and outside it
     nth = (alone["label"] == "1").cumsum()
     alone["sex"] = "M"

@@ -255,3 +255,17 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         fairaudit.write_tally(plain(sensitive=("sex",), cross=1), path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_rows_without_a_score_are_said_and_read_back(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"label": [0, 1] * 50, "pred": [0, 1] * 50, "score": [None, 0.3, 0.6, 0.2] * 25,
+                          "sex": ["F", "M", "M", "F"] * 25})  # fmt: skip
+    how: dict[str, Any] = {"y_true": "label", "y_pred": "pred", "y_score": "score", "missing_labels": "drop"}
+    whole = fairaudit.audit(frame, sensitive=["sex"], **how)
+    assert {"code": "unscored", "message": "25 rows have no score and are left out of the numbers that come from "
+            "scores"} in whole.warnings  # fmt: skip
+    parts = [fairaudit.tabulate(part, Inputs(sensitive=("sex",), **how)) for part in (frame[:40], frame[40:])]
+    paths = [tmp_path / f"{i}.tally" for i in range(2)]
+    for path, part in zip(paths, parts, strict=True):
+        fairaudit.write_tally(part, path)
+    assert fairaudit.audit(paths).content_sha256 == whole.content_sha256

@@ -123,7 +123,7 @@ def _coded(whole: Any, name: str, start: int, stop: int) -> _Coded | None:
     kind = column.type
     if pa.types.is_integer(kind):
         low, high = pc.min_max(column).as_py().values()
-        if low is not None and high - low < _SPAN:
+        if low is not None and high - low < _SPAN and high < 1 << 63:
             numbers = column.fill_null(low) if column.null_count else column
             return _with_missing(range(low, high + 1), np.asarray(numbers).astype(np.int64) - low, column)
     if pa.types.is_boolean(kind):

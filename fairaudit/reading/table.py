@@ -15,7 +15,7 @@ from fairaudit.reading.cells import cubes
 from fairaudit.reading.engine import Duck, Engine, duck
 from fairaudit.reading.query import Query, build, left_out
 from fairaudit.reading.source import Source, join
-from fairaudit.tallies.tally import Tally
+from fairaudit.tallies.tally import Tally, rows_in
 
 MAX_CLASSES = 20_000
 #: So many rows are looked at before the scan, to refuse identifiers and measurements before they are counted.
@@ -137,6 +137,9 @@ def counted_by(query: Query, source: Source, roles: Roles, inputs: Inputs) -> Ta
     found, lost = cubes(query, source.engine.columns(query.sql), roles, inputs)
     labels = {s.attributes: cube for s, cube in found.items() if s.kind == "labels"}
     scores = {s.attributes: cube for s, cube in found.items() if s.kind == "scores"}
+    counted, scored = (sum(map(rows_in, cubes_.values())) for cubes_ in (labels, scores))
+    if scores and scored < counted:
+        lost["unscored"] = (counted - scored) // len(labels)  # each table is of the same rows
     return Tally(labels, scores, query.description, {"dropped": 0, **source.left_out, **lost})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,8 @@ import numpy as np
 
 from fairaudit.cube import FIXED, Array, Cube, coded
 from fairaudit.errors import FairauditError
-from fairaudit.labels import OWN_SCORE, SCORE_CLASS
 from fairaudit.tallies.file import CUBE, ENDING, KEY, SCHEMA_VERSION, fingerprint, sealed, stored
-from fairaudit.tallies.tally import Cubes, Hidden, Tally
+from fairaudit.tallies.tally import Hidden, Tally, rows_in
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -231,12 +230,6 @@ def _hidden(found: Mapping[str, Any] | None) -> Hidden | None:
 def _check_sums(tally: Tally) -> None:
     if not tally.labels or tally.rows == 0:
         raise ValueError("it holds no rows")
-    every: Sequence[Cubes] = (tally.labels, tally.scores)
-    totals = {int(_of_rows(cube).measures["count"].sum()) for group in every for cube in group.values()}
-    if tally.hidden is None and len(totals) > 1:
+    rows = [{rows_in(cube) for cube in cubes.values()} for cubes in (tally.labels, tally.scores)]
+    if tally.hidden is None and max(map(len, rows)) > 1:  # a row without a score has its place among labels only
         raise ValueError("its tables are not of the same rows")
-
-
-def _of_rows(cube: Cube) -> Cube:
-    """The cells in which each row stands once."""
-    return cube.where(SCORE_CLASS, OWN_SCORE) if SCORE_CLASS in cube.axes else cube

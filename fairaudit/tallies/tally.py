@@ -10,6 +10,7 @@ from typing import Any
 
 from fairaudit.cube import Cube
 from fairaudit.errors import FairauditError
+from fairaudit.labels import OWN_SCORE, SCORE_CLASS
 from fairaudit.tallies.likeness import combined, difference, in_order
 
 Cubes = Mapping[tuple[str, ...], Cube]
@@ -49,8 +50,9 @@ class Tally:
     where there are weights and losses. `scores`: attributes -> cube (attribute…, y_true or correct, score_bin
     [, bucket]). Class labels are raw text: they are brought to one form when an audit is computed.
     `description`: how the rows were read. `left_out`: why -> rows not counted: `dropped` (no label or prediction),
-    `split` (of another), `unmatched` (by the join), `zero_weight`. `sources`: checksums of the counts of the files
-    that went into it. `hidden`: what `--suppress-below` took out; such a tally cannot be added.
+    `unscored` (of the scores only: they have none), `split` (of another), `unmatched` (by the join), `zero_weight`.
+    `sources`: checksums of the counts of the files that went into it. `hidden`: what `--suppress-below` took out;
+    such a tally cannot be added.
     """
 
     labels: Cubes
@@ -78,12 +80,19 @@ class Tally:
         return ({"code": "hidden_cells", "message": self.hidden.message},)
 
 
-def merge(*tallies: Tally | str | Path) -> Tally:
-    """The sum of tallies or of their files, in any order and grouping: addition is exact.
+def rows_in(cube: Cube) -> int:
+    """How many rows a table counts: in one of scores by class each stands once for every class."""
+    own = cube.where(SCORE_CLASS, OWN_SCORE) if SCORE_CLASS in cube.axes else cube
+    return int(own.measures["count"].sum())
+
+
+def merge(*tallies: Tally | str | Path | Sequence[Tally | str | Path]) -> Tally:
+    """The sum of tallies or of their files, or of lists of them, in any order and grouping: addition is exact.
 
     Raises FairauditError for tallies that were counted in different ways, and for files that share rows.
     """
-    named = [("a tally" if isinstance(t, Tally) else str(t), t) for t in tallies]
+    each = [t for item in tallies for t in (item if isinstance(item, list | tuple) else [item])]
+    named = [("a tally" if isinstance(t, Tally) else str(t), t) for t in each]
     from fairaudit.tallies.reading import read_tally
 
     return added([(name, t if isinstance(t, Tally) else read_tally(t)) for name, t in named])
