@@ -31,7 +31,9 @@ def _column(name: str, text: str) -> Any:
 
 
 _SENSITIVE = _flag(_ROLES, "--sensitive", "-s", text="Sensitive attribute; may be repeated.", value="COL")
-_THRESHOLD = _flag(_ROLES, "--threshold", text="A score from here up predicts the positive class.")
+_THRESHOLD = _flag(
+    _ROLES, "--threshold", text="A score from here up predicts the positive class (default 0.5).", value="P"
+)
 _PREFIX = _flag(_ROLES, "--prob-prefix", text="How the names of the probability columns begin.", value="TEXT")
 _CLASSES = _flag(
     _ROLES, "--score-classes", text="Score this class against the rest; all; may be repeated.", value="CLASS"
@@ -80,7 +82,7 @@ def _flags(
     y_true: Annotated[Text, _column("--y-true", "Labels.")] = None,
     y_pred: Annotated[Text, _column("--y-pred", "Predicted labels.")] = None,
     y_score: Annotated[Text, _column("--y-score", "Probability of the positive class.")] = None,
-    threshold: Annotated[float, _THRESHOLD] = 0.5,
+    threshold: Annotated[float | None, _THRESHOLD] = None,
     prob_prefix: Annotated[Text, _PREFIX] = None,
     score_classes: Annotated[Texts, _CLASSES] = None,
     sensitive: Annotated[Texts, _SENSITIVE] = None,

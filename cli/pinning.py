@@ -6,11 +6,11 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from fairaudit.columns import PREFIXES
+from fairaudit.column_names import PREFIXES
 from fairaudit.labels import text_of
 
 _ROLES = ("y_true", "y_pred", "y_score", "weights", "loss", "member", "id", "cluster")
-_DEFAULTS = {"threshold": 0.5, "cross": 1, "missing_labels": "error", "max_groups": 1000, "min_n": 30,
+_DEFAULTS = {"threshold": None, "cross": 1, "missing_labels": "error", "max_groups": 1000, "min_n": 30,
              "min_events": 10, "level": 0.95, "seed": 0, "interval": "wilson", "memory_limit": None,
              "threads": None, "engine": None}  # fmt: skip
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fairaudit.auditing import Audit
-from fairaudit.columns import PREFIXES
+from fairaudit.column_names import PREFIXES
 from fairaudit_cli.pinning import pinned
 
 
@@ -18,7 +18,7 @@ def reproducing(audit: Audit) -> str:
         "prob_prefix": _prefix(data["probabilities"], audit.classes), "positive": audit.positive,
         "score_classes": data.get("score_classes", ()),
         "agreement": data["agreement"], "bins": data["bins"], "na": data["na"], "cross": data["cross"],
-        "threshold": 0.5 if data["threshold"] is None else data["threshold"], "missing_labels": data["missing_labels"],
+        "threshold": data["threshold"], "missing_labels": data["missing_labels"],
         "min_n": s.min_n, "min_events": s.min_events, "level": s.level, "seed": s.seed, "interval": s.interval,
     }  # fmt: skip
     return pinned("report", ["PREDS"], options, data)

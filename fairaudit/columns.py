@@ -6,36 +6,16 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from fairaudit.column_names import KNOWN, PREFIXES, RESERVED, SENSITIVE
 from fairaudit.errors import FairauditError, did_you_mean, missing_column
 from fairaudit.labels import default_positive, ordered
 
-#: Common names by role, compared in lower case. Two hits for one role are refused, never ranked.
-KNOWN: Mapping[str, tuple[str, ...]] = {
-    "y_true": (
-        "y_true", "ytrue", "label", "labels", "target", "true_label", "label_true", "ground_truth",
-        "actual", "label_value", "gold", "label_gold", "y",
-    ),
-    "y_pred": (
-        "y_pred", "ypred", "pred", "preds", "prediction", "predictions", "predicted", "predicted_label",
-        "label_pred", "pred_label", "y_hat", "yhat",
-    ),
-    "y_score": ("y_score", "score", "scores", "proba", "prob", "probability", "y_prob", "y_proba"),
-    "loss": ("loss",),
-    "member": ("member", "is_member"),
-    "split": ("split",),
-}  # fmt: skip
-#: Names of attributes that are looked for when no `--sensitive` is given.
-SENSITIVE = ("sex", "gender", "race", "ethnicity", "race_ethnicity", "age_group", "age_cat", "religion", "nationality",
-             "disability", "region", "place", "colour", "color", "target_ident", "group")  # fmt: skip
-#: The scan's own axes and the audit's own views; an attribute of such a name could not be told from them.
-RESERVED = (
-    "overall", "class", "y_true", "y_pred", "y_pred_before", "member", "bucket", "correct", "score_bin",
-    "score_class", "over_cut",
-)  # fmt: skip
+#: What can count.
 ENGINES = ("duckdb", "spark")
 #: What `--score-classes` calls every class.
 ALL_CLASSES = "all"
-PREFIXES = ("prob_", "proba_", "y_prob_")
+#: More threads than any machine runs at once cost minutes to start.
+MOST_THREADS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +23,8 @@ class Inputs:
     """How to read predictions: the input flags of the command line, under the same names.
 
     `split`: a value of the split column, `column=value`, or `all`; None means `test` where there is one.
-    `bins`: attribute -> increasing edges. `agreement`: class -> group, for `sensitive_accuracy`.
+    `threshold`: None is 0.5. `bins`: attribute -> increasing edges. `agreement`: class -> group, for
+    `sensitive_accuracy`.
     `na`: texts that mean missing in sensitive columns. `max_groups`: refuse attributes with more values.
     `memory_limit` (as `2GB`), `threads`: of the scan; what does not fit in memory goes to disk.
     `sets`: exactly these attributes and intersections, instead of those that `sensitive` and `cross` give.
@@ -54,7 +35,7 @@ class Inputs:
     y_true: str | None = None
     y_pred: str | None = None
     y_score: str | None = None
-    threshold: float = 0.5
+    threshold: float | None = None
     prob_prefix: str | None = None
     sensitive: tuple[str, ...] = ()
     positive: str | None = None
@@ -80,16 +61,16 @@ class Inputs:
 
     def __post_init__(self) -> None:
         """Refuse values that no data could make right."""
-        if not 0 < self.threshold < 1:
-            raise FairauditError(
-                f"--threshold must lie inside (0, 1), not {self.threshold}; 0.5 is the default."
-            )
+        if not 0 < self.cut < 1:
+            raise FairauditError(f"--threshold must lie inside (0, 1), not {self.cut}; 0.5 is the default.")
         if self.missing_labels not in ("error", "drop"):
             raise FairauditError(f"--missing-labels is 'error' or 'drop', not '{self.missing_labels}'.")
         if self.cross < 1:
             raise FairauditError(f"--cross must be at least 1, not {self.cross}.")
-        if self.threads is not None and (self.threads == 0 or not str(self.threads).isdecimal()):
-            raise FairauditError(f"--threads takes a number from 1, not '{self.threads}'.")
+        if self.threads is not None and not (
+            str(self.threads).isdecimal() and 1 <= self.threads <= MOST_THREADS
+        ):
+            raise FairauditError(f"--threads takes a number from 1 to {MOST_THREADS}, not '{self.threads}'.")
         size = r"\d+(\.\d+)? *([KMGT]i?)?B"
         if self.memory_limit is not None and not re.fullmatch(size, str(self.memory_limit), re.IGNORECASE):
             raise FairauditError(f"--memory-limit takes a size as 500MB or 4GB, not '{self.memory_limit}'.")
@@ -104,6 +85,11 @@ class Inputs:
         for name, edges in self.bins.items():
             if not edges or list(edges) != sorted(set(edges)):
                 raise FairauditError(f"--bins {name}: the edges must increase, as in {name}=0,25,40.")
+
+    @property
+    def cut(self) -> float:
+        """The threshold, said or not."""
+        return 0.5 if self.threshold is None else self.threshold
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,6 @@ def gate(data: Any, policy: Any, *, baseline: Any = None, **inputs: Any) -> Verd
     try:
         tally = tabulate(data, how if strict else replace(how, id=None))
         check_whole(tally, "the tally")
-        _check_threshold(tally, {**policy.data, **inputs}.get("threshold"))
         known = naming(tally)
     except FairauditError as error:
         raise located_data(error, policy, [k for k, v in inputs.items() if v]) from error
@@ -61,14 +60,6 @@ def gate(data: Any, policy: Any, *, baseline: Any = None, **inputs: Any) -> Verd
         verdict = judged(tally, policy, known, settings)
         aside = {"code": "unused_baseline", "message": "a baseline is given, but no rule compares with it"}
     return verdict if aside is None else replace(verdict, warnings=(*verdict.warnings, aside))
-
-
-def _check_threshold(tally: Tally, asked: float | None) -> None:
-    """Refuse a tally that was counted with another threshold than is written down, be it the default."""
-    counted = tally.description["threshold"]
-    if None not in (asked, counted) and asked != counted:
-        raise FairauditError(f"the threshold is to be {asked:g}, but the tally was counted with {counted:g}; "
-                             f"tabulate the rows again with --threshold {asked:g}.")  # fmt: skip
 
 
 def _policy(given: Any) -> Policy:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fairaudit.columns import RESERVED
+from fairaudit.column_names import RESERVED
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.labels import escape, join, join_groups, split_by, split_groups
 from fairaudit.toml_lines import Path, Place, cut, shown

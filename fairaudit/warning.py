@@ -35,6 +35,11 @@ def warnings(tally: Tally, views: Sequence[View], found: Sequence[Estimate]) -> 
         both = " or ".join(whole.classes)
         message = f"no positive class is declared, so rates by group are left out; say --positive {both}"
         out.append({"code": "no_positive", "message": message})
+    numbers = [c for c in whole.classes if is_number(c)]
+    if numbers and len(numbers) < len(whole.classes):
+        word = next(c for c in whole.classes if not is_number(c))
+        message = f"some classes are numbers ({numbers[0]}), some words ({word}): were parts written differently?"
+        out.append({"code": "mixed_labels", "message": message})
     if "member" in whole.labels.axes:
         n = int(whole.labels.where("member", "1").measures["count"].sum())
         message = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from fairaudit.columns import KNOWN, SENSITIVE
+from fairaudit.column_names import KNOWN, SENSITIVE
 from fairaudit.errors import FairauditError, missing_column
 from fairaudit.labels import canonical, text_of
 from fairaudit_mitigate.tables import Column, read_table

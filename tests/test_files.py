@@ -117,6 +117,13 @@ def test_text_of_mixed_kinds_across_csv_parts_stays_text(tmp_path: Path) -> None
     (tmp_path / "b.csv").write_text("label,pred\nx,x\n0,1\n")
     found = fairaudit.audit(tmp_path)
     assert found.classes == ("0", "1", "x")
+    assert "mixed_labels" in {w["code"] for w in found.warnings}
+    assert "mixed_labels" not in {w["code"] for w in fairaudit.audit(tmp_path / "a.csv").warnings}
+
+
+def test_an_empty_path_is_no_folder() -> None:
+    with pytest.raises(FairauditError, match="the path is empty"):
+        audited("")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +169,10 @@ def test_a_limit_that_is_too_small_is_one_sentence(tmp_path: Path) -> None:
         audited(tmp_path, memory_limit="1KB")
 
 
-@pytest.mark.parametrize(("flag", "value"), [("memory_limit", "1x"), ("threads", 0), ("threads", -1)])
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [("memory_limit", "1x"), ("memory_limit", "-5MB"), ("threads", 0), ("threads", -1), ("threads", 20_000)],
+)
 def test_limits_without_a_meaning(tmp_path: Path, flag: str, value: object) -> None:
     table().to_parquet(tmp_path / "a.parquet")
     with pytest.raises(FairauditError, match=f"--{flag.replace('_', '-')} takes"):

@@ -221,7 +221,7 @@ def test_a_policy_must_fit_the_tally(data: str, by: str, said: str | None, tmp_p
 def test_a_policy_that_writes_the_default_threshold_means_it(tmp_path: Path) -> None:
     path = tally(tmp_path, y_true="label", y_score="points", threshold=0.7, sensitive=("sex",))
     text = POLICY.format(by='["sex"]', data="", rule="").replace('y_pred = "pred"', "threshold = 0.5")
-    with pytest.raises(FairauditError, match=r"threshold is to be 0\.5, but the tally was counted with 0\.7"):
+    with pytest.raises(FairauditError, match=r"--threshold 0\.5, but .*was counted with 0\.7"):
         fairaudit.gate(path, parse_policy(text, "p.toml"))
 
 
@@ -296,3 +296,10 @@ def test_hidden_tables_are_not_summed_into_others(tmp_path: Path) -> None:
     assert fairaudit.audit(tally_, sets=(("sex",),)).content()["groups"]  # a sum of what is there
     with pytest.raises(FairauditError, match="does not hold sex"):
         fairaudit.audit(suppressed(tally_, 3), sets=(("sex",),))
+
+
+def test_a_threshold_that_is_said_is_meant(tmp_path: Path) -> None:
+    path = tally(tmp_path, y_true="label", y_score="points", threshold=0.7, sensitive=("sex",))
+    assert fairaudit.audit(path).data["threshold"] == 0.7
+    with pytest.raises(FairauditError, match=r"--threshold 0\.5, but"):
+        fairaudit.audit(path, threshold=0.5)

@@ -52,6 +52,8 @@ def check_path(item: str) -> list[str]:
             raise FairauditError(f"no file matches '{item}'; check the pattern.")
         return list(dict.fromkeys(hits))
     path = Path(item)
+    if not item:
+        raise FairauditError("no file is named: the path is empty; is a variable of the shell unset?")
     if not path.exists():
         raise FairauditError(f"no such file: {item}; check the path.")
     found = _inside(path)

@@ -90,7 +90,7 @@ def description(roles: Roles, inputs: Inputs) -> dict[str, Any]:
         "detected": list(roles.detected),
         "positive": inputs.positive,
         "split": None if roles.split is None else {"column": roles.split[0], "value": roles.split[1]},
-        "threshold": inputs.threshold if roles.y_pred is None and roles.y_score is not None else None,
+        "threshold": inputs.cut if roles.y_pred is None and roles.y_score is not None else None,
         "agreement": dict(inputs.agreement),
         "top_label": is_top_label(roles, inputs),
         "clustered": roles.cluster is not None,
@@ -186,7 +186,7 @@ def _outer(q: Asked, inner: Mapping[str, str]) -> tuple[dict[str, str], dict[str
     sums = {"w": q.d.fixed("w", False), "w2": q.d.fixed("w * w", False)} if weighted else {}
     if q.thresholded:
         yes, no = q.d.literal(PREDICTED_POSITIVE), q.d.literal(PREDICTED_NEGATIVE)
-        over = f"score >= {q.d.real(q.inputs.threshold)}"
+        over = f"score >= {q.d.real(q.inputs.cut)}"
         keys["y_pred"] = f"CASE WHEN {over} THEN {yes} WHEN score IS NOT NULL THEN {no} END"
         keys["over_cut"] = over
     if "probs" in inner:

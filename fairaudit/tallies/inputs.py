@@ -116,7 +116,7 @@ def _unlike(about: Mapping[str, Any], inputs: Inputs) -> Iterator[tuple[str, str
         was = f"with {', '.join(about['score_classes'])}" if known else "without"
         yield "score-classes", inputs.score_classes[0], was
     threshold = about["threshold"]
-    if threshold is not None and inputs.threshold not in (_DEFAULT.threshold, threshold):
+    if threshold is not None and inputs.threshold not in (None, threshold):
         yield "threshold", f"{inputs.threshold:g}", f"with {threshold:g}"
     yield from _unlike_rows(about, inputs)
 

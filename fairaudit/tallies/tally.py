@@ -91,7 +91,7 @@ def merge(*tallies: Tally | str | Path | Sequence[Tally | str | Path]) -> Tally:
 
     Raises FairauditError for tallies that were counted in different ways, and for files that share rows.
     """
-    each = [t for item in tallies for t in (item if isinstance(item, list | tuple) else [item])]
+    each: list[Any] = [t for item in tallies for t in (item if isinstance(item, list | tuple) else [item])]
     named = [("a tally" if isinstance(t, Tally) else str(t), t) for t in each]
     from fairaudit.tallies.reading import read_tally
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from fairaudit.columns import PREFIXES, SENSITIVE, Inputs, Roles
+from fairaudit.column_names import PREFIXES, SENSITIVE
+from fairaudit.columns import Inputs, Roles
 from fairaudit.errors import FairauditError
 from fairaudit.labels import escape, join
 from fairaudit.prepare import Naming, naming, views
