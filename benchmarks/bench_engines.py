@@ -23,7 +23,7 @@ LIMIT = 300.0  # seconds
 
 def main() -> int:
     """Measure, compare, print, save."""
-    given = measuring.options(__doc__, rows=1_000_000, repeats=2)
+    given = measuring.options(__doc__, rows=1_000_000, repeats=3)
     with measuring.folder(given.data) as folder:
         files = [drawn_rows.made("labels", given.rows, folder, ending) for ending in ("parquet", "csv")]
         found: dict[str, dict[str, Any]] = {}

@@ -82,7 +82,7 @@ def commands(folder: Path, rows: int) -> dict[str, list[str]]:
 
 def main() -> int:
     """Measure, print, save."""
-    given = measuring.options(__doc__, rows=ROWS, repeats=15)
+    given = measuring.options(__doc__, rows=ROWS, repeats=9)
     with measuring.folder(given.data) as folder:
         asked = commands(folder, given.rows)
         measuring.side_by_side(asked, 1, answers=(0, 1, 3))  # the first reads every library from the disk

@@ -79,6 +79,9 @@ def spark(parquet: str, _: str) -> Any:
         .getOrCreate()
     )
     session.sparkContext.setLogLevel("ERROR")
+    session.range(1000).selectExpr("id % 7 AS k").groupBy(
+        "k"
+    ).count().collect()  # warm: the JVM and its workers
     return session.read.parquet(parquet)
 
 

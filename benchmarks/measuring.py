@@ -128,9 +128,10 @@ def summary(runs: Sequence[Run]) -> dict[str, float]:
 
 
 def spread(seconds: Sequence[float]) -> dict[str, float]:
-    """Median, lowest and highest."""
+    """Median, lowest and highest of so many turns."""
     found = (statistics.median(seconds), min(seconds), max(seconds))
-    return {k: round(v, 6) for k, v in zip(("median", "min", "max"), found, strict=True)}
+    named = {k: round(v, 6) for k, v in zip(("median", "min", "max"), found, strict=True)}
+    return {**named, "turns": len(seconds)}
 
 
 def ratio(over: Sequence[float], under: Sequence[float]) -> float:
@@ -213,8 +214,8 @@ def save(
 
 
 def say(text: str) -> None:
-    """A line of progress, at once."""
-    print(text, file=sys.stderr, flush=True)
+    """A line of progress with the time of day, at once."""
+    print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
 
 
 def own_peak_mib() -> float:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from markdown_page import table
+from performance_prose import missed
 from performance_targets import Found, seconds, shown, targets
 
 #: In the order of the page.
@@ -22,9 +24,9 @@ WHO = {
 
 
 def _took(one: Found) -> str:
-    """Median, and the range where there is one."""
-    if one["min"] == one["max"]:
-        return seconds(one["median"])
+    """Median and range, or one run, said to be one."""
+    if one["turns"] == 1:
+        return f"{seconds(one['median'])} (one run)"
     return f"{seconds(one['median'])} ({seconds(one['min'])} to {seconds(one['max'])})"
 
 
@@ -32,17 +34,34 @@ def _memory(one: Found) -> str:
     return shown(one["peak_mib"], "MiB")
 
 
+def runs_said(turns: int) -> str:
+    """How many runs are behind a number."""
+    return "one run" if turns == 1 else f"median of {turns} runs"
+
+
+def caption(turns: Mapping[str, int]) -> str:
+    """How many turns a table's numbers come from: the usual number, and what was run less or more often."""
+    if not turns:
+        return ""
+    usual = statistics.mode(turns.values())
+    others = [f"{name}: {n if n > 1 else 'one run'}" for name, n in turns.items() if n != usual]
+    said = "one run each" if usual == 1 else f"{usual}"
+    return f"\n\nTurns: {said}" + (f" ({'; '.join(others)})." if others else ".")
+
+
 def target_table(found: Mapping[str, Found]) -> str:
     """Every target, met or missed."""
     rows = [
-        (t.work, t.asked, shown(t.value, t.unit), shown(t.limit, t.unit), t.verdict()) for t in targets(found)
-    ]
-    if "engines" in found:
-        rows.append(("the same audit from every engine", "one checksum", *_engines_said(found["engines"])))
-    return table(("work", "target", "measured", "limit", ""), rows)
+        (t.work, t.asked, "–" if t.value is None else shown(t.value, t.unit), shown(t.limit, t.unit), t.turns or "–",
+         t.verdict())
+        for t in targets(found)
+    ]  # fmt: skip
+    said = _engines_said(found["engines"]) if "engines" in found else ("–", "1", "–", "not measured")
+    rows.append(("the same audit from every engine", "one checksum", *said))
+    return table(("work", "target", "measured", "limit", "turns", ""), rows)
 
 
-def _engines_said(found: Found) -> tuple[str, str, str]:
+def _engines_said(found: Found) -> tuple[object, ...]:
     read = [name for name, one in found["engines"].items() if "sha256" in one]
     left = [name for name, one in found["engines"].items() if "sha256" not in one]
     sums = {found["engines"][name]["sha256"] for name in read}
@@ -50,6 +69,7 @@ def _engines_said(found: Found) -> tuple[str, str, str]:
     return (
         f"{len(sums)} checksum of {len(read)} engines",
         "1",
+        found["repeats"],
         verdict + (f"; left out: {', '.join(left)}" if left else ""),
     )
 
@@ -58,8 +78,8 @@ def scans(found: Found) -> str:
     """Whole processes on more and more rows."""
     rows = [
         (s["name"], f"{s['rows']:,}", _took(s["fairaudit"]), _took(s["floor"]), _took(s["floor_query"]),
-         f"{s['ratio']:.2f}", f"{s['fairaudit']['median'] - s['floor']['median']:+.2f} s",
-         _memory(s["fairaudit"]), _memory(s["floor"]), s["repeats"])
+         f"{s['ratio']:.2f}", f"{s['more']:+.2f} s",
+         _memory(s["fairaudit"]), _memory(s["floor"]), s["fairaudit"]["turns"])
         for s in found["scans"]
     ]  # fmt: skip
     head = (
@@ -72,7 +92,7 @@ def scans(found: Found) -> str:
         "more",
         "peak",
         "its peak",
-        "runs",
+        "turns",
     )
     return table(head, rows)
 
@@ -93,15 +113,16 @@ def wide(found: Found) -> str:
                 _took(floor) if floor else "–",
             )
         )
-    return table((f"{found['rows']:,} rows", "whole process", "peak", "bare GROUP BY"), rows)
+    turns = {case["words"]: case["fairaudit"]["turns"] for case in found["cases"] if "fairaudit" in case}
+    return table((f"{found['rows']:,} rows", "whole process", "peak", "bare GROUP BY"), rows) + caption(turns)
 
 
 def scores(found: Found) -> str:
     """Scores beside counts."""
     rows = [(WHO[who], _took(found[who]), _memory(found[who])) for who in WHO]
-    return table((f"{found['rows']:,} rows", "whole process", "peak"), rows) + (
-        f"\n\nMedian of the ratios of runs in the same turn, scores by labels: {found['ratio']:.2f}."
-    )
+    turns = {WHO[who]: found[who]["turns"] for who in WHO}
+    said = f" Scores by labels, median of the turns' ratios: {found['ratio']:.2f}."
+    return table((f"{found['rows']:,} rows", "whole process", "peak"), rows) + caption(turns) + said
 
 
 def labels(found: Found) -> str:
@@ -113,21 +134,30 @@ def labels(found: Found) -> str:
         if tool in forms["strings"]
     ]
     head = ("", *(f"{form} (fairlearn's time by it)" for form in forms), "peak, strings", "without the rows")
-    return table(head, rows)
+    turns = {
+        f"{TOOLS[tool]} from {form}": one["turns"]
+        for form, tools in forms.items()
+        for tool, one in tools.items()
+        if tool in TOOLS and "turns" in one
+    }
+    return table(head, rows) + caption(turns)
 
 
 def binary(found: Found) -> str:
     """Selection rate, TPR and FPR."""
     tools = found["binary"]
     rows = [(TOOLS[tool], _cell(tools, tool), *_peak(tools, tool)) for tool in TOOLS if tool in tools]
-    return table(("", "seconds (fairlearn's time by it)", "peak", "without the rows"), rows)
+    turns = {TOOLS[tool]: one["turns"] for tool, one in tools.items() if tool in TOOLS and "turns" in one}
+    return table(("", "seconds (fairlearn's time by it)", "peak", "without the rows"), rows) + caption(turns)
 
 
 def _cell(tools: Mapping[str, Found], tool: str) -> str:
+    if tool not in tools:
+        return "not run"
     one = tools[tool]
     if "reason" in one:
         return f"left out: {one['reason']}"
-    return f"{seconds(one['median'])} ({shown(tools['fairlearn']['median'] / one['median'], '×')})"
+    return f"{seconds(one['median'])} ({shown(one['times'], '×')})"
 
 
 def _peak(tools: Mapping[str, Found], tool: str) -> tuple[str, str]:
@@ -140,19 +170,29 @@ def _peak(tools: Mapping[str, Found], tool: str) -> tuple[str, str]:
 def bootstrap(found: Found) -> str:
     """What a replicate costs."""
     b = found["bootstrap"]
-    s, full, part = b["seconds"], f"{b['rows']:,} rows", f"{b['part_rows']:,} rows"
+    theirs, many = (
+        f"fairlearn, {found['rows']:,} rows, n_boot = {b['n_boot']}",
+        f"{b['replicates']:,} replicates",
+    )
     rows = [
-        (f"fairlearn, {full}, n_boot = 2", seconds(s["full_2"]["median"]), seconds(s["full"]["median"]),
+        (theirs, seconds(b["fairlearn_with"]["median"]), seconds(b["fairlearn_without"]["median"]),
          seconds(b["fairlearn_replicate"]["median"])),
-        (f"fairlearn, {part}, n_boot = 2", seconds(s["part_2"]["median"]), seconds(s["part"]["median"]),
-         seconds(b["fairlearn_replicate_part_2"]["median"])),
-        (f"fairlearn, {part}, n_boot = 5", seconds(s["part_5"]["median"]), seconds(s["part"]["median"]),
-         seconds(b["fairlearn_replicate_part_5"]["median"])),
-        (f"fairaudit, {b['cells']:,} cells, {b['replicates']:,} replicates, the three metrics of each",
-         seconds(s["ours"]["median"]), "–", seconds(s["ours"]["median"] / b["replicates"])),
-        ("of it, drawing", seconds(b["draws"]["median"]), "–", seconds(b["draws"]["median"] / b["replicates"])),
+        *(
+            (f"fairaudit, {b['cells']:,} cells, {many}, {words}", seconds(b[key]["median"]), "–",
+             seconds(b[key]["median"] / b["replicates"]))
+            for key, words in (("ours", "the same three metrics of each by group"),
+                               ("f1", "F1 of each class and group, as the audit does"), ("draws", "drawing alone"))
+            if key in b
+        ),
     ]  # fmt: skip
-    return table(("", "seconds", "without bootstrap", "a replicate"), rows)
+    said = (
+        f" fairlearn's replicate by ours of the same metrics, median of the turns' ratios: {b['times']:,.0f}."
+    )
+    return (
+        table(("", "seconds", "without bootstrap", "a replicate"), rows)
+        + caption({"": b["ours"]["turns"]})
+        + said
+    )
 
 
 def engines(found: Found) -> str:
@@ -170,9 +210,9 @@ def engines(found: Found) -> str:
         else (name, f"left out: {one['reason']}", "–", "–", "–", "–")
         for name, one in found["engines"].items()
     ]
-    return table(
-        (f"{found['rows']:,} rows", "held as", "first audit", "later ones", "peak", "checksum"), rows
-    )
+    turns = {name: one["turns"] for name, one in found["engines"].items() if "turns" in one}
+    head = (f"{found['rows']:,} rows", "held as", "first audit", "later ones", "peak", "checksum")
+    return table(head, rows) + caption(turns)
 
 
 def processes(found: Found) -> str:
@@ -180,7 +220,8 @@ def processes(found: Found) -> str:
     rows = [
         (f"`{name}`", _took(one), seconds(one["cpu"]), _memory(one)) for name, one in found["runs"].items()
     ]
-    return table(("", "whole process", "CPU", "peak"), rows)
+    turns = {name: one["turns"] for name, one in found["runs"].items()}
+    return table(("", "whole process", "CPU", "peak"), rows) + caption(turns)
 
 
 def startup(found: Found) -> str:
@@ -189,7 +230,10 @@ def startup(found: Found) -> str:
         (f"`{name}`", _took(one), f"{one['ratio']:.2f} ×", _memory(one))
         for name, one in found["runs"].items()
     ]
-    return table((f"{found['rows']:,} rows", "whole process", "by `import numpy`", "peak"), rows)
+    turns = {name: one["turns"] for name, one in found["runs"].items()}
+    return table((f"{found['rows']:,} rows", "whole process", "by `import numpy`", "peak"), rows) + caption(
+        turns
+    )
 
 
 def machines(found: Mapping[str, Found]) -> str:
@@ -201,7 +245,7 @@ def machines(found: Mapping[str, Found]) -> str:
         rows.append(
             (part, one["date"], f"{one['rows']:,}", one["repeats"], place, m["python"], f"{m['load']:.1f}")
         )
-    head = ("part", "date", "rows", "runs", "machine", "Python", "load at its start")
+    head = ("part", "date", "rows", "turns, at most", "machine", "Python", "load at its start")
     return table(head, rows) + "\n\nVersions: " + ", ".join(_versions(found)) + "."
 
 
@@ -229,28 +273,30 @@ def readme(found: Mapping[str, Found]) -> str:
     if "peers" in found and "median" in found["peers"]["labels"]["strings"]["fairaudit"]:
         lines.append(_peers_line(found["peers"]))
     if "gate" in found:
-        took = found["gate"]["runs"]["gate"]["median"]
+        took = found["gate"]["runs"]["gate"]
         lines.append(
             f"- `fairaudit gate` on {found['gate']['rows']:,} rows, three rules, two attributes and their crossing: "
-            f"{seconds(took)} (whole process)."
+            f"{seconds(took['median'])} (whole process, {runs_said(took['turns'])})."
         )
     return "\n".join(lines)
 
 
 def _scan_line(s: Found) -> str:
+    ours = s["fairaudit"]
     return (
-        f"- {s['rows']:,} rows ({s['name']}): {seconds(s['fairaudit']['median'])}, peak {_memory(s['fairaudit'])}; "
-        f"DuckDB's bare GROUP BY of the same columns takes {seconds(s['floor']['median'])}."
+        f"- {s['rows']:,} rows ({s['name']}): {seconds(ours['median'])}, peak {_memory(ours)} "
+        f"({runs_said(ours['turns'])}); DuckDB's bare GROUP BY of the same columns takes "
+        f"{seconds(s['floor']['median'])}."
     )
 
 
 def _peers_line(found: Found) -> str:
-    tools, boot = found["labels"]["strings"], found["bootstrap"]
-    ours, theirs = tools["fairaudit"]["median"], tools["fairlearn"]["median"]
-    times = boot["fairlearn_replicate"]["median"] / (boot["seconds"]["ours"]["median"] / boot["replicates"])
+    tools, times = found["labels"]["strings"], found["bootstrap"]["times"]
+    ours, theirs = tools["fairaudit"], tools["fairlearn"]
     return (
-        f"- {found['rows']:,} rows in memory, accuracy, macro F1 and macro recall by group: {seconds(ours)}; "
-        f"fairlearn's `MetricFrame` {seconds(theirs)}, {theirs / ours:,.0f} times as long "
+        f"- {found['rows']:,} rows in memory, accuracy, macro F1 and macro recall by group: "
+        f"{seconds(ours['median'])} ({runs_said(ours['turns'])}); fairlearn's `MetricFrame` "
+        f"{seconds(theirs['median'])} ({runs_said(theirs['turns'])}), {ours['times']:,.0f} times as long "
         f"(per bootstrap replicate {times:,.0f} times)."
     )
 
@@ -266,7 +312,7 @@ def tables(found: Mapping[str, Any]) -> dict[str, str]:
     """name of the marks -> table, of the parts that were run."""
     if not found:
         return {}
-    out = {"targets": target_table(found)}
+    out = {"targets": target_table(found), "missed": missed(found)}
     for part, shows in _TABLES.items():
         if part in found:
             out |= {name: show(found[part]) for name, show in shows}

@@ -1,4 +1,7 @@
-"""The targets of docs/performance.md: what was asked, what was measured, and by how much it is met or missed."""
+"""The targets of docs/performance.md: what was asked, what was measured, and by how much it is met or missed.
+
+Every target stands in the table, those that were not measured too. A ratio is the median of ratios of the same turn.
+"""
 
 from __future__ import annotations
 
@@ -12,30 +15,42 @@ GIB = 1024.0  # MiB
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One number against its limit. `most`: a limit from above (seconds, memory), or from below (times faster)."""
+    """One number against its limit. `most`: a limit from above (seconds, memory), or from below (times faster).
 
+    `value`: None where it was not measured at the size that the target names. `turns`: how many runs are behind it.
+    """
+
+    key: str
     work: str
     asked: str
-    value: float
+    value: float | None
     limit: float
     unit: str
     most: bool = True
+    turns: int = 0
 
     @property
     def met(self) -> bool:
-        """Whether it is inside its limit."""
+        """Whether it was measured and is inside its limit."""
+        if self.value is None:
+            return False
         return self.value <= self.limit if self.most else self.value >= self.limit
 
+    @property
+    def missed(self) -> bool:
+        """Whether it was measured and is outside."""
+        return self.value is not None and not self.met
+
     def verdict(self) -> str:
-        """Met or missed, and by how much of the limit."""
+        """Met or missed, by how much of the limit, and whether one run is all that says so."""
+        if self.value is None:
+            return "not measured"
         share = abs(self.value - self.limit) / self.limit
-        if self.most:
-            return f"met, {share:.0%} below the limit" if self.met else f"**missed** by {share:.0%}"
-        return (
-            f"met, {self.value / self.limit:.1f} times the target"
-            if self.met
-            else f"**missed** by {share:.0%}"
+        inside = (
+            f"{share:.0%} below the limit" if self.most else f"{self.value / self.limit:.1f} times the target"
         )
+        said = f"met, {inside}" if self.met else f"**missed** by {share:.0%}"
+        return said + (" (one run)" if self.turns == 1 else "")
 
 
 def seconds(value: float) -> str:
@@ -54,79 +69,76 @@ def shown(value: float, unit: str) -> str:
 
 
 def targets(found: Mapping[str, Found]) -> Iterator[Target]:
-    """Every target whose benchmark was run at the size that it names."""
+    """Every target, with its value where its benchmark was run at the size that it names."""
     for part, judge in _JUDGES.items():
-        if part in found:
-            yield from judge(found[part])
+        yield from judge(found.get(part, {}))
+
+
+def at(found: Found | None, *path: str) -> Any:
+    """What stands there, or None where something on the way is missing."""
+    one: Any = found
+    for name in path:
+        one = one.get(name) if one else None
+    return one
 
 
 def _scan(found: Found) -> Iterator[Target]:
-    scans = {(s["name"], s["rows"]): s for s in found["scans"]}
-    for name, rows, words, times in (
-        ("Parquet", 10**7, "10⁷ rows, Parquet", 1.5), ("CSV", 10**7, "10⁷ rows, CSV", 1.2),
-        ("Parquet, 100 parts", 10**9, "10⁹ rows, 100 Parquet parts", 1.3),
+    scans = {(s["name"], s["rows"]): s for s in found.get("scans", ())}
+    for key, name, rows, words, times in (
+        ("parquet", "Parquet", 10**7, "10⁷ rows, Parquet", 1.5), ("csv", "CSV", 10**7, "10⁷ rows, CSV", 1.2),
+        ("big", "Parquet, 100 parts", 10**9, "10⁹ rows, 100 Parquet parts", 1.3),
     ):  # fmt: skip
-        if (one := scans.get((name, rows))) is None:
-            continue
-        floor = one["floor"]["median"]
-        yield Target(f"{words}: full panel, 1,000 replicates, whole process", f"≤ {times} × bare GROUP BY + 1.0 s",
-                     one["fairaudit"]["median"], times * floor + 1.0, "s")  # fmt: skip
-        yield Target(f"{words}: peak memory", "≤ 1 GiB", one["fairaudit"]["peak_mib"], GIB, "MiB")
-    more, fewer = scans.get(("Parquet, 100 parts", 10**9)), scans.get(("Parquet, 10 parts", 10**8))
-    if more and fewer:
-        ratio = more["fairaudit"]["median"] / fewer["fairaudit"]["median"]
-        yield Target("time of 10⁹ rows by time of 10⁸", "≤ 10.5 ×", ratio, 10.5, "×")
+        one = scans.get((name, rows))
+        turns = at(one, "fairaudit", "turns") or 0
+        yield Target(key, f"{words}: full panel, 1,000 replicates, whole process; 1.0 s taken off, by bare GROUP BY",
+                     f"≤ {times} × bare GROUP BY + 1.0 s", at(one, "beyond"), times, "×", turns=turns)  # fmt: skip
+        yield Target(f"{key} memory", f"{words}: peak memory", "≤ 1 GiB", at(one, "fairaudit", "peak_mib"), GIB,
+                     "MiB", turns=turns)  # fmt: skip
+    big = scans.get(("Parquet, 100 parts", 10**9))
+    yield Target("grown", "time of 10⁹ rows by time of 10⁸", "≤ 10.5 ×", at(big, "grown"), 10.5, "×",
+                 turns=at(big, "fairaudit", "turns") or 0)  # fmt: skip
 
 
 def _peers(found: Found) -> Iterator[Target]:
-    if found["rows"] != 10**6:
-        return
+    found = found if found.get("rows") == 10**6 else {}
     for form, limit in (("strings", 100.0), ("categoricals", 300.0), ("codes", 300.0)):
-        tools = found["labels"][form]
-        if "median" in tools["fairaudit"]:
-            times = tools["fairlearn"]["median"] / tools["fairaudit"]["median"]
-            yield Target(f"against fairlearn, 10⁶ rows, same numbers, no intervals, both from {form}",
-                         f"≥ {limit:.0f} ×", times, limit, "×", most=False)  # fmt: skip
-    boot = found["bootstrap"]
-    ours = boot["seconds"]["ours"]["median"]
-    times = boot["fairlearn_replicate"]["median"] / (ours / boot["replicates"])
-    yield Target(
-        "against fairlearn, per bootstrap replicate, 10⁶ rows", "≥ 5,000 ×", times, 5000.0, "×", most=False
-    )
-    yield Target(
-        "1,000 replicates of 9,600 cells, with three metrics of each by group", "≤ 0.6 s", ours, 0.6, "s"
-    )
+        tools = at(found, "labels", form)
+        yield Target(form, f"against fairlearn, 10⁶ rows, same numbers, no intervals, both from {form}",
+                     f"≥ {limit:.0f} ×", at(tools, "fairaudit", "times"), limit, "×", most=False,
+                     turns=at(tools, "fairlearn", "turns") or 0)  # fmt: skip
+    boot = at(found, "bootstrap")
+    turns = at(boot, "f1", "turns") or 0
+    yield Target("boot", "against fairlearn, per bootstrap replicate, 10⁶ rows", "≥ 5,000 ×", at(boot, "times"),
+                 5000.0, "×", most=False, turns=turns)  # fmt: skip
+    yield Target("replicates", "1,000 replicates of 9,600 cells, with F1 of every group and class, as the audit does",
+                 "≤ 0.6 s", at(boot, "f1", "median"), 0.6, "s", turns=turns)  # fmt: skip
 
 
 def _wide(found: Found) -> Iterator[Target]:
-    one = next(case for case in found["cases"] if case["name"] == "classes")
-    if found["rows"] == 10**7 and "fairaudit" in one:
-        ours = one["fairaudit"]
-        yield Target(
-            "10⁷ rows, 1,000 classes × 50 groups, whole process", "≤ 15 s", ours["median"], 15.0, "s"
-        )
-        yield Target(
-            "10⁷ rows, 1,000 classes × 50 groups: peak memory", "≤ 2 GiB", ours["peak_mib"], 2 * GIB, "MiB"
-        )
+    cases = {case["name"]: case for case in found.get("cases", ())} if found.get("rows") == 10**7 else {}
+    ours, words = at(cases, "classes", "fairaudit"), "10⁷ rows, 1,000 classes × 50 groups"
+    turns = at(ours, "turns") or 0
+    yield Target("wide", f"{words}, whole process", "≤ 15 s", at(ours, "median"), 15.0, "s", turns=turns)
+    yield Target("wide memory", f"{words}: peak memory", "≤ 2 GiB", at(ours, "peak_mib"), 2 * GIB, "MiB",
+                 turns=turns)  # fmt: skip
 
 
 def _scores(found: Found) -> Iterator[Target]:
-    if found["rows"] == 10**7:
-        ratio = found["scores"]["median"] / found["counts"]["median"]
-        yield Target(
-            "10⁷ rows, ROC AUC, ECE and Brier by 6 groups, by the count-only run", "≤ 2 ×", ratio, 2.0, "×"
-        )
+    found = found if found.get("rows") == 10**7 else {}
+    yield Target("scores", "10⁷ rows, ROC AUC, ECE and Brier by 6 groups, by the count-only run", "≤ 2 ×",
+                 at(found, "ratio"), 2.0, "×", turns=at(found, "scores", "turns") or 0)  # fmt: skip
 
 
 def _startup(found: Found) -> Iterator[Target]:
-    if found["rows"] != 7_000:
-        return
+    found = found if found.get("rows") == 7_000 else {}
     for name, words, limit in (
         ("--help", "`fairaudit --help`, by `python -c 'import numpy'`", 1.5),
         ("report, labels", "`fairaudit report` on 7,000 rows of CSV, by the same", 6.0),
         ("report, scores", "`fairaudit report` on 7,000 rows of CSV with scores, by the same", 6.0),
     ):
-        yield Target(words, f"≤ {limit:g} ×", found["runs"][name]["ratio"], limit, "×")
+        one = at(found, "runs", name)
+        yield Target(f"startup {name}", words, f"≤ {limit:g} ×", at(one, "ratio"), limit, "×",
+                     turns=at(one, "turns") or 0)  # fmt: skip
 
 
 _JUDGES: Mapping[str, Callable[[Found], Iterator[Target]]] = {

@@ -1,6 +1,6 @@
 """Run the benchmarks, one process each, and write docs/performance.md anew from what they saved (`make bench`).
 
-    python benchmarks/run.py                          every bench_*.py; about a quarter of an hour on two cores
+    python benchmarks/run.py                          every bench_*.py; about ten minutes on two quiet cores
     python benchmarks/run.py scan scores --big        some of them; with 10⁹ rows
     python benchmarks/run.py --rows 1e5 --results /tmp/r   small, without touching what is saved
     python benchmarks/run.py --pages-only             tables and figures from benchmarks/results/*.json
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import measuring
+import performance_tables
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -43,7 +44,11 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     if given.pages_only:
         return pages(given.results)
-    known = {path.stem.removeprefix("bench_"): path for path in sorted(measuring.HERE.glob("bench_*.py"))}
+    start = time.perf_counter()
+    known = {
+        path.stem.removeprefix("bench_"): path
+        for path in sorted(measuring.HERE.glob("bench_*.py"), key=_turn)
+    }
     unknown = [name for name in given.only if name not in known]
     if unknown or not known:
         names = ", ".join(known) or "none yet"
@@ -51,10 +56,17 @@ def main(argv: list[str] | None = None) -> int:
               f"in {measuring.HERE.name}/ (there: {names})", file=sys.stderr)  # fmt: skip
         return 2
     failed = [name for name in given.only or known if not succeeds(name, known[name], passed_on(name, given))]
+    measuring.say(f"== all: {time.perf_counter() - start:.0f} s")
     told = pages(given.results)
     if failed:
         print(f"error: {len(failed)} failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else told
+
+
+def _turn(path: Path) -> tuple[int, str]:
+    """First what has targets: each part is saved as it ends, so a run that is cut short leaves the most."""
+    name = path.stem.removeprefix("bench_")
+    return (performance_tables.PARTS.index(name) if name in performance_tables.PARTS else 99, name)
 
 
 def passed_on(name: str, given: argparse.Namespace) -> list[str]:
