@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -22,7 +23,8 @@ def summary(tally: Tally) -> dict[str, Any]:
         for name, (kind, attributes, cube) in cubes(tally).items()
     ]  # fmt: skip
     return {
-        "rows": tally.rows, "left_out": dict(tally.left_out), "tables": tables,
+        "rows": tally.rows, "left_out": dict(tally.left_out), "columns": dict(tally.description["columns"]),
+        "detected": list(tally.description["detected"]), "tables": tables,
         "cells": sum(t["cells"] for t in tables), "cells_of_one": sum(t["cells_of_one"] for t in tables),
         "hidden": None if tally.hidden is None else {**asdict(tally.hidden), "without": list(tally.hidden.without)},
         "sha256": fingerprint(tally), "sources": list(tally.sources),
@@ -43,11 +45,18 @@ def lines(about: dict[str, Any]) -> list[str]:
     found = [f"{about['rows']:,} rows in {about['cells']:,} cells of {len(names)} table{many}:"]
     found += [f"  {name}" for name in names[:12]]
     found += [f"  and {len(names) - 12} more"] if len(names) > 12 else []
+    found.append(f"columns: {', '.join(_columns(about['columns']))}")
+    found += [f"found by name, not named: {', '.join(about['detected'])}"] if about["detected"] else []
     left = [f"{n:,} {why.replace('_', ' ')}" for why, n in about["left_out"].items() if n]
     found += [f"left out: {', '.join(left)}"] if left else []
     if len(about["sources"]) > 1:
         found.append(f"the sum of {len(about['sources'])} tallies")
     return [*found, f"sha256 of the counts: {about['sha256']}"]
+
+
+def _columns(columns: Mapping[str, Any]) -> list[str]:
+    single = [f"{role} {name}" for role, name in columns.items() if role != "sensitive"]
+    return [*single, *(f"sensitive {name}" for name in columns["sensitive"])]
 
 
 def alone(about: dict[str, Any]) -> str | None:
