@@ -56,11 +56,13 @@ def plan(
     from fairaudit import power as plans
     from fairaudit.report import markdown, plan_page, text
     from fairaudit.report.blocks import TERMINAL
+    from fairaudit.report.words import hidden
 
     if preds:
-        found = plans.visible(fairaudit.audit(preds, **options), metric, gap, power)
+        audit = fairaudit.audit(preds, **options)
+        found = plans.visible(audit, metric, gap, power)
         record = plans.visible_record(found, metric, gap, power)
-        page = plan_page.visible(found, metric, gap, power, TERMINAL, preds[0])
+        page = plan_page.visible(found, metric, gap, power, TERMINAL, preds[0], hidden(audit.warnings))
     else:
         record = plans.scenario_record(plans.Scenario(*asked[0], rate or 0.0, groups, alpha, power), rows)
         page = plan_page.scenario(record)

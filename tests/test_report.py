@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 import pytest
 from cases import binary, several
 
 import fairaudit
+from fairaudit.power import Visible
 from fairaudit.report import audit_page, comparison_page
 from fairaudit.report.blocks import DOCUMENT, TERMINAL, Block, Command, Heading, Items, Sentence, Table
-from fairaudit.report.flags import flags, told, unseen
+from fairaudit.report.flags import _reach, flags, told, unseen
 from fairaudit.report.verdict import verdict
 from fairaudit.report.words import number, signed, where_attained, with_interval
 
@@ -242,3 +244,122 @@ def test_the_worst_group_comes_first_and_every_worse_one_is_named() -> None:
 def test_unpaired_audits_say_so() -> None:
     page = comparison_page.page(fairaudit.compare(FLAGGED, EVEN), TERMINAL, "before", "after")
     assert any("not paired" in w for w in words(page))
+
+
+def scored(classes: int = 2, groups: int = 3) -> pd.DataFrame:
+    """Rows whose scores say less about some groups than about others."""
+    rng = np.random.default_rng(5)
+    y, g = rng.integers(0, classes, 1500), rng.integers(0, groups, 1500)
+    if classes == 2:
+        score = np.clip(0.3 + 0.4 * y + rng.normal(0, 0.1 + 0.3 * g / groups), 0.01, 0.99)
+        return pd.DataFrame({"label": y, "score": score, "race": [f"g{k:02}" for k in g]})
+    p = rng.dirichlet(np.ones(classes), 1500) + 0.7 * np.eye(classes)[y]
+    probabilities = {f"prob_{c}": p[:, c] / p.sum(axis=1) for c in range(classes)}
+    return pd.DataFrame({"label": y, **probabilities, "race": [f"g{k:02}" for k in g]})
+
+
+def table(blocks: list[Block], title: str) -> dict[str, dict[str, str]]:
+    """A table as texts: group -> column -> entry."""
+    found = next(b for b in section(blocks, title) if isinstance(b, Table))
+    names = [c.name for c in found.columns]
+    return {row[0].text: {n: c.text for n, c in zip(names, row, strict=True)} for row in found.rows}
+
+
+def test_scores_of_groups_have_a_table() -> None:
+    audit = fairaudit.audit(scored(), sensitive=["race"], positive="1")
+    found = table(audit_page.page(audit, TERMINAL), "Scores by race")
+    assert list(found) == ["g00", "g01", "g02"]  # the worst last
+    for group, row in found.items():
+        assert set(row) == {"race", "rows", "roc_auc", "ece", "brier"}
+        for metric in ("roc_auc", "ece", "brier"):
+            assert row[metric] == with_interval(audit.estimate(metric, by="race", group=group))
+            assert "[" in row[metric]
+    assert "roc_auc" not in table(audit_page.page(audit, TERMINAL), "By race")["g00"]
+    unscored = [b.text for b in audit_page.page(FLAGGED, TERMINAL) if isinstance(b, Heading)]
+    assert not any("Scores" in t for t in unscored)
+
+
+def test_scores_of_many_groups_are_cut_to_the_worst() -> None:
+    audit = fairaudit.audit(scored(groups=30), sensitive=["race"], positive="1")
+    area = {f"g{k:02}": audit.estimate("roc_auc", by="race", group=f"g{k:02}").value or 0 for k in range(30)}
+    for limits, most in ((TERMINAL, TERMINAL.groups), (DOCUMENT, 20)):
+        assert set(table(audit_page.page(audit, limits), "Scores by race")) == set(
+            sorted(area, key=area.__getitem__)[:most]
+        )
+
+
+def test_scores_of_a_task_with_several_classes_are_by_group_too() -> None:
+    audit = fairaudit.audit(
+        scored(classes=3), sensitive=["race"], score_classes=("all",), prob_prefix="prob_"
+    )
+    page = audit_page.page(audit, TERMINAL)
+    assert {"roc_auc_macro", "ece", "brier"} >= set(table(page, "Scores by race")["g00"]) - {"race", "rows"}
+    assert table(page, "Scores by race")["g00"]["roc_auc_macro"]
+    assert list(table(page, "Scores by class, each against the rest")["0"]) == [
+        "class",
+        "roc_auc",
+        "ece",
+        "brier",
+    ]
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [("roc_auc", "brier"), ("fnr", "tnr"), ("ece_mass",), ("npv", "accuracy_to_overall", "tpr", "fnr", "fpr"),
+     ("eod_max", "fnr")],
+)  # fmt: skip
+def test_whatever_is_asked_stands_in_the_tables(metrics: tuple[str, ...]) -> None:
+    audit = fairaudit.audit(scored(), sensitive=["race"], positive="1", metrics=metrics)
+    by_group = [m for m in metrics if any(e.metric == m and e.group is not None for e in audit.estimates)]
+    for limits in (TERMINAL, DOCUMENT):
+        page = audit_page.page(audit, limits)
+        for group, row in table(page, "By race").items():
+            assert [c for c in row if c not in ("race", "rows", "positives", "negatives")] == by_group
+            for metric in by_group:
+                assert row[metric] == with_interval(audit.estimate(metric, by="race", group=group))
+            if "fnr" in metrics:
+                assert row["positives"] == str(audit.estimate("fnr", by="race", group=group).n)
+        over_all = [e.metric for e in audit.estimates if e.by == "overall"]
+        assert not over_all or set(table(page, "All rows")) == set(over_all)
+
+
+def test_a_table_by_a_rate_that_should_be_low_ends_with_the_highest() -> None:
+    audit = fairaudit.audit(scored(), sensitive=["race"], positive="1", metrics=("fnr",))
+    found = list(table(audit_page.page(audit, TERMINAL), "By race"))
+    assert found == sorted(found, key=lambda g: audit.estimate("fnr", by="race", group=g).value or 0)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_gaps_of_cells_that_are_asked_for_are_shown(classes: int) -> None:
+    frame = scored(classes)
+    audit = fairaudit.audit(
+        frame, sensitive=["race"], metrics=("eod",), **({"positive": "1"} if classes == 2 else {})
+    )
+    page = audit_page.page(audit, DOCUMENT)
+    shown = {
+        c.text
+        for b in section(page, "Each class in race")
+        if isinstance(b, Table)
+        for row in b.rows
+        for c in row
+    }
+    assert {with_interval(e) for e in audit.estimates} <= shown
+
+
+def test_nothing_asked_by_group_is_no_empty_table() -> None:
+    audit = fairaudit.audit(scored(), sensitive=["race"], positive="1", metrics=("eod_max",))
+    assert not any(isinstance(b, Heading) and b.text == "By race" for b in audit_page.page(audit, TERMINAL))
+
+
+def test_the_list_of_gaps_says_what_it_is() -> None:
+    for limits, order in ((TERMINAL, "largest last"), (DOCUMENT, "largest first")):
+        found = section(audit_page.page(FLAGGED, limits), "Flags: ")
+        at = next(i for i, b in enumerate(found) if isinstance(b, Items) and b.tone == "bad")
+        assert found[at - 1] == Sentence(f"Gaps above 0, {order}:")
+
+
+def test_gaps_that_print_alike_are_one_number() -> None:
+    same = [Visible("g", name, 100, 0.5, gap, None) for name, gap in (("g03", 0.0401), ("g27", 0.0404))]
+    assert "a gap in tpr of 4.0 (g03, g27) points" in _reach(same, "g", "tpr")
+    other = [*same, Visible("g", "g30", 90, 0.5, 0.06, None)]
+    assert "a gap in tpr of 4.0 (g03) to 6.0 (g30) points" in _reach(other, "g", "tpr")

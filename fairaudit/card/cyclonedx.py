@@ -12,6 +12,7 @@ from typing import Any
 
 from fairaudit.card.facts import Gap, Names, Source, gaps, left_out, meaning, rows
 from fairaudit.estimate import Estimate
+from fairaudit.report.words import hidden
 
 SCHEMA = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 #: Which end of a gap is worse off; of selection rates that depends on what a positive prediction brings.
@@ -49,7 +50,7 @@ def _model_card(source: Source, names: Names) -> dict[str, Any]:
         "quantitativeAnalysis": {"performanceMetrics": [_metric(e) for e in a.estimates if e.value is not None]},
         "considerations": {
             "technicalLimitations": [
-                meaning(a), *(f"Left out of minima, maxima and gaps: {s}" for s in left_out(a))
+                *hidden(a.warnings), meaning(a), *(f"Left out of minima, maxima and gaps: {s}" for s in left_out(a))
             ],
             "fairnessAssessments": [_assessment(g) for g in gaps(a)],
         },

@@ -15,6 +15,7 @@ from fairaudit.estimate import Estimate
 from fairaudit.report import audit_tables, markdown
 from fairaudit.report.blocks import DOCUMENT, Block, Command, Facts, Heading, Items, Sentence
 from fairaudit.report.flags import flags, index, told
+from fairaudit.report.words import hidden
 
 #: Numbers over all rows that stand in the metadata, where the audit has them.
 OVERALL = ("accuracy", "f1_macro", "recall_macro", "roc_auc", "ece", "brier")
@@ -63,7 +64,7 @@ def section(source: Source, names: Names) -> list[Block]:
     """The blocks of the section: the data, what is shown, the tables, who was left out, how to do it again."""
     a, known = source.audit, index(source.audit)
     tables: list[Block] = [
-        *audit_tables.all_rows(known),
+        *audit_tables.all_rows(a, known),
         *(b for by in source.attributes for b in audit_tables.by_attribute(a, known, by, DOCUMENT)),
         *audit_tables.panel(known, source.attributes, DOCUMENT),
         *audit_tables.gaps(a, known, source.attributes, DOCUMENT),
@@ -119,7 +120,8 @@ def _limits(source: Source) -> list[Block]:
     small = left_out(source.audit)
     said: list[Block] = [Heading("Left out of the comparisons", 3)]
     said.append(Items(small) if small else Sentence("No group: each has enough rows in every denominator."))
-    return [*said, Heading("What these numbers do not say", 3), Sentence(
+    concealed = (Sentence(text) for text in hidden(source.audit.warnings))
+    return [*said, Heading("What these numbers do not say", 3), *concealed, Sentence(
         "They describe this model on these rows. They do not speak of other data, of labels that are wrong, of "
         "attributes that were not recorded, or of what the predictions are used for.")]  # fmt: skip
 

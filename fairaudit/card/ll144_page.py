@@ -8,7 +8,7 @@ from fairaudit.card.facts import Names, Source, rows, upwards
 from fairaudit.card.ll144 import Category, Filing, Part, parts
 from fairaudit.report import markdown
 from fairaudit.report.blocks import Block, Cell, Column, Command, Facts, Heading, Items, Sentence, Table
-from fairaudit.report.words import count
+from fairaudit.report.words import count, hidden
 
 
 def card(source: Source, names: Names, asked: Filing) -> str:
@@ -125,4 +125,4 @@ def _not_said(source: Source, level: float) -> tuple[str, ...]:
     enough = (
         "Whether a ratio is high enough. The rule sets no threshold, and this page draws no legal conclusion."
     )
-    return sure, enough, auditor, shares, scores
+    return *hidden(a.warnings), sure, enough, auditor, shares, scores

@@ -31,7 +31,7 @@ def page(
     attributes = tuple(dict.fromkeys(g["attribute"] for g in a.groups))
     shown, left_out = _shown(a, attributes, limits)
     tables: list[Block] = [
-        *audit_tables.all_rows(known),
+        *audit_tables.all_rows(a, known),
         *audit_tables.by_class(a, known, limits),
         *audit_tables.scores_by_class(a, known, limits),
         *(b for by in shown for b in audit_tables.by_attribute(a, known, by, limits)),
@@ -224,7 +224,8 @@ def _told_flags(found: Sequence[Flag], limits: Limits) -> list[Block]:
     if len(found) > len(shown):
         shown.append(f"… and {several(len(found) - len(shown), 'smaller flag')} (--json has all)")
     ordered = tuple(reversed(shown)) if limits.worst_last else tuple(shown)
-    return [Items(ordered, "bad")] if shown else []
+    order = "largest last" if limits.worst_last else "largest first"
+    return [Sentence(f"Gaps above 0, {order}:"), Items(ordered, "bad")] if shown else []
 
 
 def _stand_out(a: Audit, limits: Limits) -> list[Block]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from fairaudit.auditing import Audit
 from fairaudit.catalogue import BY_ID
@@ -23,26 +24,18 @@ _OVERALL = ("accuracy", "f1_macro", "recall_macro", "selection_rate", "tpr", "fp
             "roc_auc_macro", "ece", "brier", "loss", "membership_advantage")  # fmt: skip
 _PANEL = ("f1_min", "f1_median", "recall_min", "f1_delta", "worst_group_accuracy", "loss_variance",
           "sensitive_accuracy", "sensitive_leakage")  # fmt: skip
-_BINARY = (
-    "accuracy",
-    "selection_rate",
-    "ppv",
-    "tpr",
-    "fpr",
-    "roc_auc",
-    "ece",
-    "loss",
-    "membership_advantage",
-)
-_SEVERAL = ("accuracy", "recall_macro", "f1_macro", "roc_auc_macro", "ece", "loss", "membership_advantage")
+_BINARY = ("accuracy", "selection_rate", "ppv", "tpr", "fpr", "loss", "membership_advantage")
+_SEVERAL = ("accuracy", "recall_macro", "f1_macro", "loss", "membership_advantage")
+#: What scores are worth, in a table of their own; of groups, at most so many.
+_SCORES, _SCORED = ("roc_auc", "roc_auc_macro", "ece", "brier"), 20
 #: Whose rows stand in the denominator, where it is not every row of the group.
-_DENOMINATORS = {"tpr": "positives", "fpr": "negatives"}
+_DENOMINATORS = {"tpr": "positives", "fnr": "positives", "fpr": "negatives", "tnr": "negatives"}
 
 
-def all_rows(known: Mapping[Key, Estimate]) -> list[Block]:
-    """The numbers over all rows."""
+def all_rows(a: Audit, known: Mapping[Key, Estimate]) -> list[Block]:
+    """The numbers over all rows: those that a reader looks for, or those that were asked for."""
     rows = []
-    for metric in _OVERALL:
+    for metric in dict.fromkeys((*_OVERALL, *a.settings.metrics)):
         e = known.get((metric, "overall", None, None))
         if e is not None:
             cells = (
@@ -93,7 +86,7 @@ def scores_by_class(a: Audit, known: Mapping[Key, Estimate], limits: Limits) -> 
     chosen, left = _worst_of(found, limits.groups)
     rows = [(Cell(c), *(_rate(of(m, c)) for m in metrics)) for c in chosen]
     columns = (Column("class"), *(Column(m, True) for m in metrics))
-    note = _left_out(left, "class", "classes", f"higher {metrics[0]}")
+    note = _left_out(left, "class", "classes", _better(metrics[0]))
     title = "Scores by class, each against the rest (--json has those of groups)"
     return [Heading(title), Table(columns, limits.turned(rows), left_out=note)]
 
@@ -104,11 +97,15 @@ def _worst_of(found: Sequence[tuple[Estimate | None, str]], most: int) -> tuple[
     def badness(item: tuple[Estimate | None, str]) -> tuple[bool, float]:
         e = item[0]
         if e is None or e.value is None:
-            return True, 2.0
-        return e.status != "ok", e.value
+            return True, float("inf")
+        return e.status != "ok", -e.value if BY_ID[e.metric].better == "lower" else e.value
 
     names = [name for _, name in sorted(found, key=badness)]
     return names[:most], max(0, len(names) - most)
+
+
+def _better(metric: str) -> str:
+    return f"{'lower' if BY_ID[metric].better == 'lower' else 'higher'} {metric}"
 
 
 def _left_out(left: int, one: str, many: str, why: str) -> str:
@@ -122,33 +119,52 @@ def _rate(e: Estimate | None) -> Cell:
 
 
 def by_attribute(a: Audit, known: Mapping[Key, Estimate], by: str, limits: Limits) -> list[Block]:
-    """The rates of each group with their intervals, and the worst cells of a multi-class task."""
-    groups = [g for g in a.groups if g["attribute"] == by]
-    sizes = {g["group"]: g["n"] for g in groups}
-    binary = ("tpr", by, groups[0]["group"], None) in known if groups else False
-    metrics = [m for m in (_BINARY if binary else _SEVERAL) if any((m, by, g, None) in known for g in sizes)]
-    chosen, left = _worst_of([(known.get(("accuracy", by, g, None)), g) for g in sizes], limits.groups)
-    rows = [_group_row(a, known, by, g, sizes[g], metrics) for g in chosen]
+    """The rates of each group with their intervals, its scores, and the worst cells of a multi-class task.
+
+    Metrics that were asked for stand in one table, whatever they are.
+    """
+    sizes = {g["group"]: g["n"] for g in a.groups if g["attribute"] == by}
+    binary = any(("tpr", by, g, None) in known for g in sizes)
+    wanted = tuple(dict.fromkeys(a.settings.metrics)) or (_BINARY if binary else _SEVERAL)
+    scores = () if a.settings.metrics else _SCORES
+    usual, scored = (
+        [m for m in of if any((m, by, g, None) in known for g in sizes)] for of in (wanted, scores)
+    )
+    fewer = replace(limits, groups=min(limits.groups, _SCORED))
+    return [
+        *_of_groups(a, known, by, usual, limits, f"By {by}"),
+        *_of_groups(a, known, by, scored, fewer, f"Scores by {by}"),
+        *_cells(a, known, by, limits),
+    ]
+
+
+def _of_groups(
+    a: Audit, known: Mapping[Key, Estimate], by: str, metrics: Sequence[str], limits: Limits, title: str
+) -> list[Block]:
+    """These metrics of each group, worst by the first of them, and why some are undefined."""
+    if not metrics:
+        return []
+    sizes = {g["group"]: g["n"] for g in a.groups if g["attribute"] == by}
+    chosen, left = _worst_of([(known.get((metrics[0], by, g, None)), g) for g in sizes], limits.groups)
+    counted = {_DENOMINATORS[m]: m for m in reversed(metrics) if m in _DENOMINATORS}  # once, before the first
     columns = [Column(by), Column("rows", True, glued=True)]
     for metric in metrics:
-        if metric in _DENOMINATORS:
-            columns.append(Column(_DENOMINATORS[metric], True, glued=True))
+        columns += [Column(of, True, glued=True) for of, m in counted.items() if m == metric]
         columns.append(Column(metric, True))
-    note = _left_out(left, "group", "groups", "higher accuracy")
-    blocks: list[Block] = [Heading(f"By {by}"), Table(tuple(columns), limits.turned(rows), left_out=note)]
-    blocks += _notes(known, by, chosen, metrics, limits)
-    if not binary:
-        blocks += _cells(a, known, by, limits)
-    return blocks
+    rows = [_group_row(a, known, by, g, sizes[g], metrics, counted.values()) for g in chosen]
+    note = _left_out(left, "group", "groups", _better(metrics[0]))
+    table = Table(tuple(columns), limits.turned(rows), left_out=note)
+    return [Heading(title), table, *_notes(known, by, chosen, metrics, limits)]
 
 
 def _group_row(
-    a: Audit, known: Mapping[Key, Estimate], by: str, group: str, n: int, metrics: Sequence[str]
-) -> tuple[Cell, ...]:
+    a: Audit, known: Mapping[Key, Estimate], by: str, group: str, n: int, metrics: Sequence[str],
+    counted: Collection[str],
+) -> tuple[Cell, ...]:  # fmt: skip
     cells = [Cell(group), Cell(count(n) + (" small" if n < a.settings.min_n else ""))]
     for metric in metrics:
         e = known.get((metric, by, group, None))
-        if metric in _DENOMINATORS:
+        if metric in counted:
             cells.append(Cell("" if e is None else count(e.n), "dim"))
         cells.append(_rate(e))
     return tuple(cells)
@@ -173,29 +189,23 @@ def _notes(
 
 
 def _cells(a: Audit, known: Mapping[Key, Estimate], by: str, limits: Limits) -> list[Block]:
-    """The worst class × group cells of a task with more than two classes."""
-    found = [
-        (e, str(i))
-        for i, e in enumerate(a.estimates)
-        if e.metric == "tpr" and e.by == by and e.class_ is not None
-    ]
-    if not found:
+    """The worst class × group cells of a task with more than two classes, or where their gaps were asked for."""
+    kinds = {"tpr": "recall (tpr)", "eod": "eod: gap to others"}
+    cells = [e for e in a.estimates if e.metric in kinds and e.by == by and e.class_ is not None]
+    shown = [m for m in kinds if any(e.metric == m for e in cells)]
+    if not shown or (shown == ["eod"] and "eod" not in a.settings.metrics):
         return []
+    found = [(e, str(i)) for i, e in enumerate(cells) if e.metric == shown[0]]
     chosen, left = _worst_of(found, limits.cells)
     rows = []
-    for i in chosen:
-        e = a.estimates[int(i)]
-        gap = known.get(("eod", by, e.group, e.class_))
-        rows.append((Cell(e.group or ""), Cell(e.class_ or ""), Cell(count(e.n)), _rate(e), _rate(gap)))
-    columns = (
-        Column(by),
-        Column("class"),
-        Column("rows", True),
-        Column("recall (tpr)", True),
-        Column("eod: gap to others", True),
-    )
-    note = _left_out(left, "cell", "cells", "higher recall")
-    return [Heading(f"Each class in {by}, by recall"), Table(columns, limits.turned(rows), 2, note)]
+    for e in (cells[int(i)] for i in chosen):
+        key = (by, e.group, e.class_)
+        rates = (_rate(known.get((m, *key))) for m in shown)
+        rows.append((Cell(e.group or ""), Cell(e.class_ or ""), Cell(count(e.n)), *rates))
+    columns = (Column(by), Column("class"), Column("rows", True), *(Column(kinds[m], True) for m in shown))
+    word = "recall" if shown[0] == "tpr" else "eod"
+    note = _left_out(left, "cell", "cells", f"{'higher' if word == 'recall' else 'lower'} {word}")
+    return [Heading(f"Each class in {by}, by {word}"), Table(columns, limits.turned(rows), 2, note)]
 
 
 def panel(known: Mapping[Key, Estimate], attributes: Sequence[str], limits: Limits) -> list[Block]:

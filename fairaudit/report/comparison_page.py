@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from fairaudit.comparing import Change, Comparison
 from fairaudit.report.blocks import Block, Cell, Column, Facts, Heading, Items, Limits, Sentence, Table
 from fairaudit.report.verdict import Verdict, verdict
-from fairaudit.report.words import bounds, count, listed, number, several, signed
+from fairaudit.report.words import bounds, count, hidden, listed, number, several, signed
 
 _PANEL = ("accuracy", "recall_macro", "f1_min", "recall_min", "worst_group_accuracy", "eod_max", "eod_macro",
           "f1_delta", "demographic_parity_difference", "equalized_odds_difference", "equal_opportunity_difference",
@@ -29,10 +29,17 @@ def page(c: Comparison, limits: Limits, before: str, after: str) -> list[Block]:
         for by in attributes
         for b in (*_panel(c, by, f"Over {by}"), *_groups(c, by, limits), *_cells(c, by, limits))
     ]
-    told = _told(found, limits)
+    told, warnings = _told(found, limits), _hidden(c)
     if limits.worst_last:
-        return [title, facts, *panel, *tables, *told]
-    return [title, facts, *told, *panel, *tables]
+        return [title, facts, *panel, *tables, *warnings, *told]
+    return [title, facts, *told, *panel, *tables, *warnings]
+
+
+def _hidden(c: Comparison) -> list[Block]:
+    """Which sides are made of counts of which small ones are hidden."""
+    sides = {"before": hidden(c.before.warnings), "after": hidden(c.after.warnings)}
+    said = tuple(f"{side}: {text}" for side, texts in sides.items() for text in texts)
+    return [Heading("Warnings"), Items(said, "dim")] if said else []
 
 
 def _head(c: Comparison, before: str, after: str) -> list[tuple[str, str]]:

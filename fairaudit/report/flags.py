@@ -151,9 +151,10 @@ def _reach(plan: Sequence[Visible], by: str, rate: str) -> str:
     if not gaps:
         return f"No gap in {rate}, however large, was likely to be flagged."
     best, worst = (f(gaps, key=lambda v: v.gap or 0.0) for f in (min, max))
-    ends = [
-        f"{number(rate, v.gap or 0.0)} ({v.group})" for v in ((best, worst) if best is not worst else (best,))
-    ]
+    ends: dict[str, list[str]] = {}  # what prints alike is one number
+    for v in (best, worst) if best is not worst else (best,):
+        ends.setdefault(number(rate, v.gap or 0.0), []).append(v.group)
+    size = " to ".join(f"{gap} ({', '.join(groups)})" for gap, groups in ends.items())
     unlikely = [v.group for v in mine if v.gap is None]
     blind = f"; none for {listed(unlikely, 12)}" if unlikely else ""
-    return f"An 80 % chance of a flag took a gap in {rate} of {' to '.join(ends)} points{blind} (see fairaudit plan)."
+    return f"An 80 % chance of a flag took a gap in {rate} of {size} points{blind} (see fairaudit plan)."

@@ -43,9 +43,10 @@ _ROWS = (
 
 
 def visible(
-    found: Sequence[Visible], metric: str, gap: float | None, power: float, limits: Limits, source: str
-) -> list[Block]:
-    """The smallest gap that each group's rows could show."""
+    found: Sequence[Visible], metric: str, gap: float | None, power: float, limits: Limits, source: str,
+    warnings: Sequence[str] = (),
+) -> list[Block]:  # fmt: skip
+    """The smallest gap that each group's rows could show. `warnings`: sentences that stand beneath the tables."""
     out: list[Block] = [Heading(f"fairaudit plan: {source}", 1)]
     out.append(
         Sentence(
@@ -66,7 +67,7 @@ def visible(
     if gap is not None and any(v.needed is None for v in found):
         out.append(Sentence("–: no number of rows would do, because the other groups have too few.", "dim"))
     out.append(Sentence(_ROWS, "dim"))
-    return out
+    return [*out, *(Sentence(text, "strong") for text in warnings)]
 
 
 def _row(v: Visible, metric: str, gap: float | None) -> tuple[Cell, ...]:

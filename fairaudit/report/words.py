@@ -8,7 +8,7 @@ from fairaudit.estimate import Estimate
 from fairaudit.intervals import Interval
 
 #: Numbers that are not shares, so percent would mislead.
-_DECIMAL = ("loss", "loss_variance", "roc_auc", "roc_auc_macro", "ece", "brier")
+_DECIMAL = ("loss", "loss_variance", "roc_auc", "roc_auc_macro", "ece", "ece_mass", "brier")
 
 
 def is_share(metric: str) -> bool:
@@ -104,6 +104,15 @@ def where_attained(e: Estimate) -> str:
 def stands_by(by: str) -> str:
     """A view's name in a sentence: the classes, or the attribute."""
     return "classes" if by == "class" else by
+
+
+def hidden(warnings: Iterable[Mapping[str, str]]) -> tuple[str, ...]:
+    """What the warnings of an audit (or of a tally) say about small counts that were hidden, as sentences."""
+    return tuple(
+        f"{w['message'][:1].upper()}{w['message'][1:].rstrip('.')}."
+        for w in warnings
+        if w["code"] == "hidden_cells"
+    )
 
 
 def clean(text: str) -> str:

@@ -13,7 +13,7 @@ from fairaudit.gating import judged
 from fairaudit.labels import MISSING, escape, is_number
 from fairaudit.policy import Policy, Rule
 from fairaudit.policy_file import parse_policy
-from fairaudit.report.words import several
+from fairaudit.report.words import hidden, several
 from fairaudit.templates.facts import Facts, data_keys, read
 from fairaudit.templates.kinds import CLASS_AND_ATTRIBUTES, TEMPLATES, RuleDraft, Template
 from fairaudit.templates.toml import commented, pair, toml
@@ -93,6 +93,7 @@ def _head(template: Template, facts: Facts, source: str, name: str) -> Iterator[
     yield f"# A policy for `fairaudit gate`, from the template {template.name}."
     yield f"# Written by `fairaudit init` for {toml(source.encode('utf-8', 'replace').decode())} ({rows})."
     yield f"# What it asks, in words: fairaudit explain --policy {_plain(name)}"
+    yield from (f"# {text}" for text in hidden(facts.tally.warnings))
     yield "#"
     yield from (f"# {line}" for line in template.about)
     yield "schema = 1"
@@ -250,6 +251,7 @@ def _waiver(rule: str, group: str, reason: str, why: str, until: date) -> Iterat
 
 def _notes(facts: Facts) -> Iterator[str]:
     """What the user should know before the first gate."""
+    yield from (text.rstrip(".") for text in hidden(facts.tally.warnings))
     for attribute, groups in facts.sizes:
         if len(groups) > MANY_NUMBERS and sum(is_number(g) for g, _ in groups) > MANY_NUMBERS:
             yield f"{attribute} has {len(groups)} numeric values; --bins {attribute}=EDGE,… makes groups of them"
