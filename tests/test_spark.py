@@ -30,7 +30,7 @@ from fairaudit.columns import Inputs
 from fairaudit.reading.dialect import DUCKDB, SPARK
 from fairaudit.reading.spark import Spark, spark, translated
 from fairaudit.reading.surprise import with_surprise
-from fairaudit.reading.table import tabulate
+from fairaudit.reading.table import reading, tabulate
 from fairaudit.tallies.tally import Tally
 
 pytest.importorskip("pyspark", reason="pyspark is not installed: pip install 'fairaudit-toolkit[spark]'")
@@ -291,6 +291,49 @@ def test_quotes_that_spark_would_misread(row: str, part: str, session: Any, tmp_
     failure(tmp_path / "a.csv", **asked)
 
 
+@pytest.mark.parametrize("cut", [slice(None, -200), slice(None, 12)])
+def test_a_truncated_text_is_one_sentence(cut: slice, session: Any, tmp_path: Path) -> None:
+    zipped(tmp_path / "a.csv.gz")
+    (tmp_path / "a.csv.gz").write_bytes((tmp_path / "a.csv.gz").read_bytes()[cut])
+    said = [failure(tmp_path / "a.csv.gz", engine=e, **ROLES) for e in ("spark", "duckdb")]
+    assert all(s.startswith(f"{tmp_path / 'a.csv.gz'} cannot be read") for s in said)
+
+
+@pytest.mark.parametrize("small", [True, False])
+def test_a_quote_behind_spaces_is_refused(
+    small: bool, session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not small:
+        monkeypatch.setattr("fairaudit.reading.spark_files._SMALL", 0)
+    asked: dict[str, Any] = {"engine": "spark", "y_true": "label", "y_pred": "pred", "sensitive": ["sex"]}
+    head = 'label,pred,sex\n0,1,"M, ""x"""\n1,0,M\n0,0,M\n'
+    (tmp_path / "a.csv").write_text(head, encoding="utf-8")
+    assert {g["group"] for g in fairaudit.audit(tmp_path / "a.csv", **asked).content()["groups"]} >= {
+        'M, "x"'
+    }
+    (tmp_path / "a.csv").write_text(head + '1,1, "F"\n', encoding="utf-8")
+    assert f"{tmp_path}/a.csv has a value that begins with spaces" in failure(tmp_path / "a.csv", **asked)
+
+
+def test_the_part_that_cannot_be_read_is_found(session: Any, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        FRAME.to_parquet(tmp_path / f"{name}.parquet")
+    inputs = Inputs(engine="spark", sensitive=("sex",), y_true="label", y_pred="pred")
+    with reading(tmp_path, inputs) as source:
+        whole = (tmp_path / "b.parquet").read_bytes()
+        (tmp_path / "b.parquet").write_bytes(whole[:4] + bytes(2500) + whole[2504:])
+        with pytest.raises(FairauditError) as caught, source.speaking():
+            source.rows("SELECT CAST('x' AS INT) + assert_true(false)")  # fails without a word about a file
+    assert f"{tmp_path}/b.parquet cannot be read" in str(caught.value)
+
+
+def test_a_chain_of_causes_gives_its_root() -> None:
+    said = "An error occurred while calling o38.collectToPython.\n: a.B: odd\n\tat x\nCaused by: c.DException: bad page"
+    assert str(translated(RuntimeError(said), "p")) == "p cannot be read as a table: bad page."
+    said = 'calling o1.f.\n: e.E: x\nCaused by: a.B: "org.apache.spark.SparkContext.dagScheduler()" is null'
+    assert "Spark has stopped" in str(translated(RuntimeError(said), "p"))
+
+
 def test_large_texts_do_not_break_lines_inside_quotes(
     session: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -454,6 +497,6 @@ def test_no_java_is_one_sentence(tmp_path: Path) -> None:
         "except fairaudit.FairauditError as error: print(error)"
     )
     done = run(sys.executable, "-c", code)
-    assert "needs Java" in done.stdout
+    assert "install Java 17 or later" in done.stdout
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""

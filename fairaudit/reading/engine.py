@@ -35,6 +35,9 @@ class Engine(Protocol):
     def columns(self, sql: str) -> list[Array | Sequence[Any]]:
         """The columns of a result; missing values are None, NaN or masked."""
 
+    def touch(self, part: str) -> None:
+        """Read every value of one of a source's `parts`, so that what cannot be read raises."""
+
     def speaking(self, where: str) -> contextlib.AbstractContextManager[None]:
         """Whatever the engine raises inside becomes one sentence about `where`; marked messages pass as they are."""
 
@@ -58,6 +61,10 @@ class Duck:
             return [np.ma.asanyarray(c) for c in done.fetchnumpy().values()]
         found = done.fetchall()
         return list(zip(*found, strict=True)) if found else [[] for _ in types]
+
+    def touch(self, part: str) -> None:
+        """Read every value of a relation, given as its SQL."""
+        self.rows(f"SELECT max(hash(COLUMNS(*))) FROM {part}")  # a count would not read the values
 
     @contextlib.contextmanager
     def speaking(self, where: str) -> Iterator[None]:

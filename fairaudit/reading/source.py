@@ -19,8 +19,8 @@ class Source:
     """One relation in an engine: its SQL, its columns (name -> SQL type) and its name for messages.
 
     `left_out`: why -> how many rows were left out on the way (`unmatched`, `split`, `zero_weight`). `doubled`:
-    columns that a joined file holds too; the values are those of the first. `parts`: file -> the SQL of it alone, so
-    that the one which cannot be read can be named.
+    columns that a joined file holds too; the values are those of the first. `parts`: file -> what the
+    engine's `touch` reads of it alone, so that the one which cannot be read can be named.
     """
 
     engine: Engine
@@ -49,17 +49,15 @@ class Source:
             cause = str(error.__cause__) if error.__cause__ is not None else ""
             if marked := cause.partition(f"fairaudit{SEPARATOR}")[2]:
                 raise _objection(marked) from error.__cause__
-            if len(self.parts) > 1 and error.__cause__ is not None and "--memory-limit" not in str(error):
+            if len(self.parts) > 1 and error.__cause__ is not None and "-memory" not in str(error):
                 self._blame()
             raise
 
     def _blame(self) -> None:
         """Raise the sentence about the first part that cannot be read by itself, where there is one."""
-        for name, sql in self.parts.items():
+        for name, part in self.parts.items():
             with self.engine.speaking(name):
-                self.engine.rows(
-                    f"SELECT max(hash(COLUMNS(*))) FROM {sql}"
-                )  # a count would not read the values
+                self.engine.touch(part)
 
 
 def timeless(source: Source) -> Source:

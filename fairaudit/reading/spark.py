@@ -28,7 +28,10 @@ from fairaudit.reading.texts import check_names
 _QUIET = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
 #: Who started Spark says so here; then the session is theirs, and their settings rule.
 _STARTED = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
-_STOPPED = "Py4JNetworkError|Answer from Java side is empty|Connection refused|has been shut ?down|stopped SparkContext"
+_STOPPED = (
+    r"Py4JNetworkError|Answer from Java side is empty|Connection refused|has been shut ?down|stopped SparkContext|"
+    r'SparkContext\.\w+\(\)" is null'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,10 @@ class Spark:
         with _hushed():
             table = done.toArrow()
         return [_column(c) for c in table.columns]
+
+    def touch(self, part: str) -> None:
+        """Read every value of Parquet, given as a pattern of its path."""
+        self.session.read.parquet(part).write.format("noop").mode("overwrite").save()
 
     @contextlib.contextmanager
     def speaking(self, where: str) -> Iterator[None]:
@@ -163,8 +170,8 @@ def _not_started(error: Exception, log: str) -> str:
     """The sentence for a Spark that does not start."""
     if re.search(r"JAVA_HOME|java[^\n]*(not found|No such file)|UnsupportedClassVersion", log + str(error)):
         return (
-            "the Spark engine needs Java (17 or later for Spark 4), which was not found; install it, "
-            "or say where it is with the environment variable JAVA_HOME."
+            "the Spark engine needs Java, which was not found; install Java 17 or later and set the environment "
+            "variable JAVA_HOME to its folder."
         )
     lines = [line for line in f"{error}\n{log}".split("\n") if re.search(r"(Exception|Error): ", line)]
     return f"Spark does not start: {_sentence((lines or [str(error)])[0])}; check its settings."
@@ -263,7 +270,11 @@ def plain_path(url: str) -> str:
 
 
 def _sentence(text: str) -> str:
-    """The first line of a message of Spark's, without its codes."""
+    """The first line of a message of Spark's, or of the cause behind it, without codes."""
+    causes = re.findall(
+        r"^Caused by: (.*)$", text, re.MULTILINE
+    )  # Spark prints the whole chain, the root last
+    text = causes[-1] if causes else re.sub(r"^An error occurred while calling \S+\n", "", text)
     line = next((li for li in text.strip().split("\n") if li.strip(": ")), "")
     line = re.sub(r"^(: )?([\w.$]+(Exception|Error): )*(\[[A-Z_.0-9]+\] )?", "", line.strip())
     return re.sub(r" SQLSTATE: \w+.*$", "", line)[:300].rstrip(". ;")

@@ -8,22 +8,26 @@ import io
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from fairaudit.errors import FairauditError
 from fairaudit.reading.engine import Engine
 from fairaudit.reading.files import check_file, one_schema, parts_in
-from fairaudit.reading.paths import check_path, kind_of
+from fairaudit.reading.paths import PARQUET, check_path, kind_of
 from fairaudit.reading.source import Source
 from fairaudit.reading.spark import Spark, is_spark, open_frame, paths_in, plain_path
-from fairaudit.reading.texts import check_names, header_of, text_in
+from fairaudit.reading.texts import DAMAGED, check_names, header_of, text_in
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 _JSON = (".jsonl", ".ndjson", ".json")
 #: Texts of up to this size are looked through here, and then may break lines inside quotes.
 _SMALL = 32 * 2**20
+#: A value in quotes with what is before it, and a quote behind spaces, which DuckDB takes for one and Spark for text.
+_WHOLE = '(^|[{0}])"[^"]*+(""[^"]*+)*+"'
+_SPACED = '(^|[{0}]) +"'
 _INFERENCE = "spark.sql.sources.partitionColumnTypeInference.enabled"
 #: Text stays as it is, only nothing is missing; a row that does not fit the header is an error.
 _CSV = {
@@ -63,7 +67,9 @@ def open_paths(items: Sequence[str], engine: Spark) -> Source:
     where = paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"
     with engine.speaking(where), _texts_of_folders(engine):
         frame = _far(far, kind, engine) if far else _near(paths, kind, engine)
-        return open_frame(frame, engine, where)  # in here: Spark Connect looks at the files no sooner
+        source = open_frame(frame, engine, where)  # in here: Spark Connect looks at the files no sooner
+    # other kinds name the file themselves
+    return source if far or kind not in PARQUET else replace(source, parts={p: _verbatim(p) for p in paths})
 
 
 def _local_paths(engine: Spark) -> bool:
@@ -96,13 +102,13 @@ def _far(paths: Sequence[str], kind: str, engine: Spark) -> Any:
     reader = engine.session.read
     if kind in _JSON:
         return reader.option("mode", "FAILFAST").json(list(paths))
-    if kind in (".parquet", ".pq"):
+    if kind in PARQUET:
         return reader.option("mergeSchema", "true").parquet(*paths)
     first = reader.text(list(paths)).limit(1).collect()
     if not first:
         raise FairauditError(f"{paths[0]} is empty; predictions need a header and rows.")
     header, delimiter = header_of(io.StringIO(first[0][0].removeprefix("\ufeff")), kind, paths[0])
-    _check_lines(paths, engine)
+    _check_lines(paths, delimiter, engine)
     options = {**_CSV, "sep": delimiter, "enforceSchema": "false"}
     return reader.options(**options).schema(_texts(header)).csv(list(paths))
 
@@ -112,7 +118,7 @@ def _near(paths: Sequence[str], kind: str, engine: Spark) -> Any:
     for path in paths:
         check_file(path, kind)
     reader = _columns_of_json if kind in _JSON else _columns_of_text
-    one_schema(paths, kind, _columns_of_parquet if kind in (".parquet", ".pq") else reader, engine)
+    one_schema(paths, kind, _columns_of_parquet if kind in PARQUET else reader, engine)
     by_root: dict[str | None, list[str]] = {}
     for path in paths:
         by_root.setdefault(_root(path), []).append(path)
@@ -132,18 +138,18 @@ def _read(paths: Sequence[str], kind: str, root: str | None, engine: Spark) -> A
     if root is not None:
         reader = reader.option("basePath", root)
     files = [_verbatim(p) for p in paths]
-    if kind in (".parquet", ".pq"):
+    if kind in PARQUET:
         return reader.parquet(*files)
     if kind in _JSON:
         return reader.options(mode="FAILFAST", multiLine=_is_array(paths[0])).json(files)
-    with text_in(paths[0]) as text:
+    with _text(paths[0]) as text:
         header, delimiter = header_of(text, kind, paths[0])
     if sum(Path(p).stat().st_size for p in paths) <= _SMALL:
         quoted = [_is_quoted(p, delimiter) for p in paths]
         whole = any(quoted)
     else:
         whole = False
-        _check_lines(files, engine)
+        _check_lines(files, delimiter, engine)
     return reader.options(**_CSV, sep=delimiter, multiLine=whole).schema(_texts(header)).csv(files)
 
 
@@ -152,13 +158,13 @@ def _is_quoted(path: str, delimiter: str) -> bool:
 
     Raises FairauditError where Spark would take the rest of the file for one value, or the end of a line for text.
     """
-    with text_in(path) as text:
-        try:
-            read = text.read()
-        except UnicodeDecodeError as error:
-            raise FairauditError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
+    with _text(path) as text:
+        read = text.read()
     if '"' not in read:
         return False
+    spaced = re.compile(_SPACED.format(delimiter), re.MULTILINE)
+    if spaced.search(read) and spaced.search(re.sub(_WHOLE.format(delimiter), "", read, flags=re.MULTILINE)):
+        raise _not_at_the_start(path)
     if read.count('"') % 2:
         try:
             deque(csv.reader(io.StringIO(read, newline=""), delimiter=delimiter, strict=True), maxlen=0)
@@ -171,10 +177,34 @@ def _is_quoted(path: str, delimiter: str) -> bool:
     return True
 
 
-def _check_lines(files: Sequence[str], engine: Spark) -> None:
+@contextlib.contextmanager
+def _text(path: str) -> Iterator[IO[str]]:
+    """A text file of this machine; what is wrong with it is a sentence that names it."""
+    try:
+        with text_in(path) as text:
+            yield text
+    except UnicodeDecodeError as error:
+        raise FairauditError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
+    except DAMAGED as error:
+        raise FairauditError(f"{path} cannot be read as a table: {error}.") from error
+
+
+def _not_at_the_start(path: str) -> FairauditError:
+    return FairauditError(
+        f"{path} has a value that begins with spaces before its quote, which engines read differently; "
+        "remove those spaces, or convert it to Parquet."
+    )
+
+
+def _check_lines(files: Sequence[str], delimiter: str, engine: Spark) -> None:
     """Refuse texts that are split among tasks and may break a line inside quotes: Spark would not see it."""
     odd = "(length(value) - length(replace(value, '\"', ''))) % 2 = 1"
-    if found := engine.session.read.text(list(files)).where(odd).selectExpr("_metadata.file_path").head(1):
+    outside = f"regexp_replace(value, '{_WHOLE.format(delimiter)}', '')"
+    spaced = f"{outside} RLIKE '{_SPACED.format(delimiter)}'"
+    lines = engine.session.read.text(list(files)).where(f"({odd}) OR {spaced}")
+    if found := lines.selectExpr("_metadata.file_path", odd).head(1):
+        if not found[0][1]:
+            raise _not_at_the_start(plain_path(found[0][0]))
         raise FairauditError(
             f"{plain_path(found[0][0])} has a line with an odd number of quotes, so that it may go on in the next one, "
             "which Spark cannot see where many tasks read; convert it to Parquet."
@@ -194,7 +224,7 @@ def _texts(header: Sequence[str]) -> Any:
 
 def _is_array(path: str) -> bool:
     """Whether a file of JSON is one array rather than a line a row."""
-    with text_in(path) as text:
+    with _text(path) as text:
         return text.read(4096).lstrip()[:1] == "["
 
 
@@ -213,7 +243,7 @@ def _columns_of_parquet(paths: Sequence[str], _engine: Spark, _kind: str) -> tup
 
 
 def _columns_of_text(paths: Sequence[str], _engine: Spark, kind: str) -> tuple[dict[str, str], str]:
-    with text_in(paths[0]) as text:
+    with _text(paths[0]) as text:
         header, _ = header_of(text, kind, paths[0])
     return dict.fromkeys(header, "text") | parts_in(paths[0]), ""
 

@@ -7,12 +7,16 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 from fairaudit.errors import FairauditError
 from fairaudit.reading.paths import TEXT, shown
+
+#: What reading a file raises where it, or its compression, is damaged.
+DAMAGED = (OSError, EOFError, zlib.error)
 
 
 def _opened(path: str) -> IO[bytes]:
@@ -24,7 +28,7 @@ def check_text(path: str) -> None:
     try:
         with _opened(path) as file:
             head = file.read(8192)
-    except (OSError, EOFError) as error:
+    except DAMAGED as error:
         raise FairauditError(f"{shown(path)} cannot be read: {error}.") from error
     if not head.strip():
         raise FairauditError(f"{shown(path)} is empty; predictions need a header and rows.")
@@ -38,7 +42,7 @@ def check_text(path: str) -> None:
 
 def check_foreign(path: str) -> None:
     """Refuse our own documents, whose JSON is no table of predictions."""
-    with contextlib.suppress(OSError, EOFError), _opened(path) as file:
+    with contextlib.suppress(*DAMAGED), _opened(path) as file:
         found = re.match(rb'\s*\{\s*"schema"\s*:\s*"(fairaudit\.(\w+))"', file.read(400))
         if found:
             schema, kind = (x.decode() for x in found.groups())
