@@ -30,16 +30,17 @@ PARAGRAPHS = {
     "the table under [A bootstrap replicate](#a-bootstrap-replicate)).",
     "replicates": "*1,000 replicates of 9,600 cells.* Nearly all of it is drawing (“drawing alone” in the table "
     "under [A bootstrap replicate](#a-bootstrap-replicate)): a binomial variate for each cell and replicate, about "
-    "80 ns each, 0.77 s on one core, shared by the cores that are free. More cores would reach it, or a Poisson bootstrap, "
-    "which is not exact in distribution.",
+    "80 ns each, 0.77 s on one core, shared by the cores that are free. More cores would reach it, or a Poisson "
+    "bootstrap, which is not exact in distribution.",
     "wide": "*1,000 classes × 50 groups.* A third of the time is the scan, half the intervals of a million cells, the "
     "rest the writing of 50 MB of JSON. The scan needs about what the bare GROUP BY of the table below needs, so the "
     "intervals and the writing are where it would have to come from.",
     "scores": "*Scores by labels.* Ours is about 1.2 s of CPU in SQL: reading and binning 0.3 s, the sums for Brier "
     "and calibration 0.3 to 0.4 s, hashing 116,000 cells the rest. DuckDB alone needs 0.65 s of CPU to group the same "
-    "rows into 10,000 equal bins. The count-only audit groups columns of two values, which Parquet holds as dictionaries, "
-    "in 0.15 to 0.2 s; Python's start and imports take 0.5 s in both. A coarser grid would reach it, at the price of "
-    "the AUC's error bound of 1e-4, or an aggregate of our own inside DuckDB that adds into an array instead of hashing.",
+    "rows into 10,000 equal bins. The count-only audit groups columns of two values, which Parquet holds as "
+    "dictionaries, in 0.15 to 0.2 s; Python's start and imports take 0.5 s in both. A coarser grid would reach it, at the price of "
+    "the AUC's error bound of 1e-4, or an aggregate of our own inside DuckDB that adds into an array "
+    "instead of hashing.",
 }
 
 

@@ -18,7 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import measuring
-import performance_tables
+
+#: First what has targets, the longest last: a part is saved as it ends, so a run that is cut short leaves the most.
+ORDER = ("startup", "scan", "scores", "wide", "peers", "engines", "gate")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -64,9 +66,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _turn(path: Path) -> tuple[int, str]:
-    """First what has targets: each part is saved as it ends, so a run that is cut short leaves the most."""
     name = path.stem.removeprefix("bench_")
-    return (performance_tables.PARTS.index(name) if name in performance_tables.PARTS else 99, name)
+    return (ORDER.index(name) if name in ORDER else len(ORDER), name)
 
 
 def passed_on(name: str, given: argparse.Namespace) -> list[str]:
