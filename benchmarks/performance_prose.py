@@ -38,7 +38,8 @@ PARAGRAPHS = {
     "scores": "*Scores by labels.* Ours is about 1.2 s of CPU in SQL: reading and binning 0.3 s, the sums for Brier "
     "and calibration 0.3 to 0.4 s, hashing 116,000 cells the rest. DuckDB alone needs 0.65 s of CPU to group the same "
     "rows into 10,000 equal bins. The count-only audit groups columns of two values, which Parquet holds as "
-    "dictionaries, in 0.15 to 0.2 s; Python's start and imports take 0.5 s in both. A coarser grid would reach it, at the price of "
+    "dictionaries, in 0.15 to 0.2 s; "
+    "Python's start and imports take 0.5 s in both. A coarser grid would reach it, at the price of "
     "the AUC's error bound of 1e-4, or an aggregate of our own inside DuckDB that adds into an array "
     "instead of hashing.",
 }
