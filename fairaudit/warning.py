@@ -38,7 +38,9 @@ def warnings(tally: Tally, views: Sequence[View], found: Sequence[Estimate]) -> 
     numbers = [c for c in whole.classes if is_number(c)]
     if numbers and len(numbers) < len(whole.classes):
         word = next(c for c in whole.classes if not is_number(c))
-        message = f"some classes are numbers ({numbers[0]}), some words ({word}): were parts written differently?"
+        message = (
+            f"some classes are numbers ({numbers[0]}), some words ({word}): were parts written differently?"
+        )
         out.append({"code": "mixed_labels", "message": message})
     if "member" in whole.labels.axes:
         n = int(whole.labels.where("member", "1").measures["count"].sum())

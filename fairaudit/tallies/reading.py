@@ -231,7 +231,6 @@ def _check_sums(tally: Tally) -> None:
     if not tally.labels or tally.rows == 0:
         raise ValueError("it holds no rows")
     rows = [{rows_in(cube) for cube in cubes.values()} for cubes in (tally.labels, tally.scores)]
-    if (
-        tally.hidden is None and max(map(len, rows)) > 1
-    ):  # a row without a score has its place among labels only
+    # a row without a score has its place among labels only
+    if tally.hidden is None and max(map(len, rows)) > 1:
         raise ValueError("its tables are not of the same rows")
