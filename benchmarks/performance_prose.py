@@ -31,7 +31,7 @@ PARAGRAPHS = {
     "replicates": "*1,000 replicates of 9,600 cells.* Nearly all of it is drawing (“drawing alone” in the table "
     "under [A bootstrap replicate](#a-bootstrap-replicate)): a binomial variate for each cell and replicate, about "
     "145 ns each where a cell has a hundred rows (80 ns where it has a thousand), 1.4 s on one core, shared by the "
-    "cores that are free. Ten million rows in as many cells take 0.44 s. More cores would reach it, or a Poisson "
+    "cores that are free. More cores would reach it, or a Poisson "
     "bootstrap, which is not exact in distribution.",
     "wide": "*1,000 classes × 50 groups.* A third of the time is the scan, half the intervals of a million cells, the "
     "rest the writing of 50 MB of JSON. The scan needs about what the bare GROUP BY of the table below needs, so the "
