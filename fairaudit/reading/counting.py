@@ -25,7 +25,7 @@ from fairaudit.labels import text_of
 from fairaudit.reading.cells import Key, labelled
 from fairaudit.reading.frames import WHERE, arrow, held_columns
 from fairaudit.reading.query import description
-from fairaudit.reading.table import GLANCE, MAX_CLASSES, attribute_sets
+from fairaudit.reading.table import GLANCE, MAX_CLASSES, attribute_sets, too_wide
 from fairaudit.tallies.tally import Tally
 
 Array = np.ndarray[Any, Any]
@@ -111,10 +111,8 @@ def _few(columns: Mapping[str, tuple[Any, str]], inputs: Inputs) -> bool:
 
 
 def _refused(tally: Tally, inputs: Inputs) -> bool:
-    cubes = tally.labels.items()
-    wide = any(len(cube.labels[cube.axis(a)]) > inputs.max_groups for names, cube in cubes for a in names)
-    many = any(len(cube.labels[cube.axis("y_true")]) > MAX_CLASSES for _, cube in cubes)
-    return wide or many or bool(tally.left_out["dropped"] and inputs.missing_labels == "error")
+    unlabelled = tally.left_out["dropped"] and inputs.missing_labels == "error"
+    return bool(unlabelled) or too_wide(tally, inputs, WHERE) is not None
 
 
 def _coded(whole: Any, name: str, start: int, stop: int) -> _Coded | None:

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from fairaudit.errors import FairauditError
@@ -42,15 +42,25 @@ def is_remote(item: str) -> bool:
     return _REMOTE.match(item) is not None
 
 
+def matching(item: str, of: Callable[[str], list[str]] = lambda hit: [hit]) -> list[str] | None:
+    """The files of everything that a pattern matches, `of` each; None where it is no pattern.
+
+    Raises FairauditError where nothing matches.
+    """
+    if not any(ch in item for ch in "*?[") or Path(item).exists():
+        return None
+    found = [f for hit in sorted(glob.glob(item, recursive=True)) for f in of(hit)]
+    if not found:
+        raise FairauditError(f"no file matches '{item}'; check the pattern.")
+    return list(dict.fromkeys(found))
+
+
 def check_path(item: str) -> list[str]:
     """The files that a path, pattern or folder names. Raises FairauditError where there is none to read."""
     if is_remote(item):
         return [item]
-    if any(ch in item for ch in "*?[") and not Path(item).exists():
-        hits = [f for hit in sorted(glob.glob(item, recursive=True)) for f in _inside(Path(hit))]
-        if not hits:
-            raise FairauditError(f"no file matches '{item}'; check the pattern.")
-        return list(dict.fromkeys(hits))
+    if (hits := matching(item, lambda hit: _inside(Path(hit)))) is not None:
+        return hits
     path = Path(item)
     if not item:
         raise FairauditError("no file is named: the path is empty; is a variable of the shell unset?")

@@ -251,13 +251,20 @@ def glance(source: Source, roles: Roles, inputs: Inputs, whole: bool = True) -> 
 
 def check_widths(tally: Tally, inputs: Inputs, where: str) -> None:
     """Refuse attributes and labels with too many values."""
+    if (said := too_wide(tally, inputs, where)) is not None:
+        raise said
+
+
+def too_wide(tally: Tally, inputs: Inputs, where: str) -> FairauditError | None:
+    """What is to be said of the first attribute or label with too many values; None where all have few enough."""
     for attributes, cube in tally.labels.items():
         for name in attributes:
             size = len(cube.labels[cube.axis(name)])
             if size > inputs.max_groups:
-                raise _too_wide(name, str(size), inputs, where)
+                return _too_wide(name, str(size), inputs, where)
         if len(cube.labels[cube.axis("y_true")]) > MAX_CLASSES:
-            raise _too_many(where)
+            return _too_many(where)
+    return None
 
 
 def _too_wide(name: str, size: str, inputs: Inputs, where: str) -> FairauditError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -12,6 +11,7 @@ from fairaudit.columns import ALL_CLASSES, Inputs
 from fairaudit.cube import Cube
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.labels import default_positive, join
+from fairaudit.reading.paths import matching
 from fairaudit.tallies.file import ENDING
 from fairaudit.tallies.likeness import Cubes, of_axes, same_name
 from fairaudit.tallies.reading import read_tally
@@ -41,12 +41,7 @@ def counted(data: Any, inputs: Inputs) -> Tally:
 
 def tally_files(item: str) -> list[str]:
     """The tallies that a path or a pattern names. Raises FairauditError where there is none."""
-    if any(ch in item for ch in "*?[") and not Path(item).exists():
-        hits = sorted(glob.glob(item, recursive=True))
-        if not hits:
-            raise FairauditError(f"no file matches '{item}'; check the pattern.")
-        return hits
-    return [item]
+    return matching(item) or [item]
 
 
 def _read(item: Any) -> Iterator[tuple[str, Tally]]:

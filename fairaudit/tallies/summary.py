@@ -9,9 +9,6 @@ from typing import Any
 from fairaudit.tallies.file import SCHEMA, SCHEMA_VERSION, cubes, fingerprint
 from fairaudit.tallies.tally import Tally
 
-#: The threshold that is suggested: no count from 1 to 10, as the US Centers for Medicare & Medicaid Services ask.
-USUAL = 11
-
 
 def summary(tally: Tally) -> dict[str, Any]:
     """Rows, tables with their cells and cells of one row, and the checksum of the counts."""
