@@ -14,21 +14,23 @@ def with_flags(
     command: Callable[..., Any],
     shared: Callable[..., None],
     options: Callable[[Mapping[str, Any]], dict[str, Any]],
+    name: str = "options",
 ) -> Callable[..., Any]:
     """The command with the flags of `shared` after its own.
 
-    It gets them as the mapping `options`: what the function of that name makes of the flags as given. A command with
-    a parameter `stated` also gets the names of the shared flags that stood on the command line, even at their default.
+    It gets them as the mapping `name`: what `options` makes of the flags as given. A command with a parameter
+    `stated` also gets the names of the shared flags that stood on the command line, even at their default. A command
+    may be wrapped more than once, each time under another name.
     """
     common = inspect.signature(shared).parameters
     taken = inspect.signature(command).parameters
-    own = {k: p for k, p in taken.items() if k not in ("options", "stated")}
+    own = {k: p for k, p in taken.items() if k not in (name, "stated", "ctx")}
 
     def wrapped(ctx: typer.Context, **given: Any) -> Any:
         sources = {k: ctx.get_parameter_source(k) for k in common}
         stated = frozenset(k for k, s in sources.items() if s is not None and s.name == "COMMANDLINE")
-        more = {"stated": stated} if "stated" in taken else {}
-        return command(**{k: given[k] for k in own}, options=options({k: given[k] for k in common}), **more)
+        more = {"stated": stated, "ctx": ctx, name: options({k: given[k] for k in common})}
+        return command(**{k: given[k] for k in own}, **{k: v for k, v in more.items() if k in taken})
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     hints = get_type_hints(shared, include_extras=True) | get_type_hints(command, include_extras=True)

@@ -8,6 +8,7 @@ import typer
 
 from fairaudit_cli import output, progress
 from fairaudit_cli.data_inputs import reads_data
+from fairaudit_cli.training_inputs import trains
 
 
 def _list(asked: bool) -> None:
@@ -19,24 +20,14 @@ def _list(asked: bool) -> None:
 
 
 @reads_data
+@trains
 def mitigate(
     model: Annotated[str, typer.Argument(help="Transformers folder or hub id.")],
     data: Annotated[str, typer.Argument(help="Folder with metadata.csv, or a Parquet, CSV or TSV file.")],
     out: Annotated[str, typer.Option(metavar="DIR", help="New folder for the artefact and the evidence.")],
     options: dict[str, Any],
+    training: dict[str, Any],
     method: Annotated[str, typer.Option(help="What to train and how; see --list.")] = "fairlora",
-    groups: Annotated[str | None, typer.Option(metavar="class|cell|COL", help="Groups compared.")] = None,
-    penalty: Annotated[float, typer.Option(help="λ, the weight of the fairness penalty.")] = 0.1,
-    reduction: Annotated[str, typer.Option(metavar="sum|mean", help="Penalty over groups.")] = "sum",
-    rank: Annotated[int, typer.Option(help="Rank of LoRA.")] = 8,
-    alpha: Annotated[int, typer.Option(help="Alpha of LoRA.")] = 16,
-    targets: Annotated[str, typer.Option(metavar="NAME,…", help="Modules that get LoRA.")] = "",
-    lr: Annotated[float | None, typer.Option(help="Learning rate. [default: the method's]")] = None,
-    epochs: Annotated[float, typer.Option(help="Passes over the train rows.")] = 4,
-    max_steps: Annotated[int | None, typer.Option(help="Stop after this many steps.")] = None,
-    accumulate: Annotated[int, typer.Option(help="Micro-batches (of --batch-size) a step.")] = 1,
-    select: Annotated[str, typer.Option(help="Validation metric of the best step.")] = "worst_group_accuracy",
-    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     positive: Annotated[str | None, typer.Option(metavar="CLASS", help="The positive class.")] = None,
     audit: Annotated[str | None, typer.Option(metavar="FILE", help="Audit: columns, class, flag.")] = None,
     policy: Annotated[str | None, typer.Option(metavar="FILE", help="Gate before and after by it.")] = None,
@@ -57,13 +48,10 @@ def mitigate(
     repairing.check(wanted, policy)
     from fairaudit_mitigate import mitigate as run
 
-    named = tuple(t.strip() for t in targets.split(",") if t.strip())
     with progress.voice() as voice:
         done = run(
-            model, data, out=out, method=method, groups=groups, penalty=penalty, reduction=reduction, rank=rank,
-            alpha=alpha, targets=named, lr=lr, epochs=epochs, max_steps=max_steps, accumulate=accumulate,
-            select=select, seed=seed, positive=positive, audit=audit, policy=policy, force=force, merge=merge,
-            new_head=new_head, voice=voice, **options,
+            model, data, out=out, method=method, positive=positive, audit=audit, policy=policy, force=force,
+            merge=merge, new_head=new_head, voice=voice, **training, **options,
         )  # fmt: skip
     output.write_all(wanted, repairing.writers(done, method))
     if json:

@@ -21,6 +21,7 @@ from fairaudit_mitigate.inputs import Encoded
 from fairaudit_mitigate.predictions import Hardware, table_of, target_ids
 from fairaudit_mitigate.selection import Selector
 from fairaudit_mitigate.settings import Settings
+from fairaudit_mitigate.task import Task
 from fairaudit_mitigate.train import Best, FairnessTrainer, KeepBest, ShowProgress, restore
 from fairaudit_mitigate.voice import Voice
 
@@ -47,19 +48,13 @@ def training_groups(rows: Rows, settings: Settings) -> Groups:
     return groups
 
 
-def fit(
-    classifier: Classifier,
-    rows: Rows,
-    settings: Settings,
-    hardware: Hardware,
-    voice: Voice,
-    positive: str | None = None,
-) -> Fitted:
+def fit(task: Task) -> Fitted:
     """Train on the train rows, keep the step that is best on the val rows. The classifier's model is changed.
 
     Raises FairauditError as the parts do, and where the loss stops being finite.
     """
-    train, val = rows.of_split(TRAIN), rows.of_split(VALIDATION)
+    classifier, settings, hardware, voice = task.classifier, task.settings, task.hardware, task.voice
+    train, val = task.rows.of_split(TRAIN), task.rows.of_split(VALIDATION)
     groups = training_groups(train, settings)
     if settings.spec.adapts:
         model, adaptation = add_adapter(
@@ -73,7 +68,7 @@ def fit(
     else:
         model, adaptation = classifier.model, train_everything(classifier.model)
     voice.say(f"{settings.method}: {adaptation}.")
-    selector = _selector(classifier, val, settings, positive)
+    selector = _selector(classifier, val, settings, task.positive)
     history: list[dict[str, object]] = []
     keeper = KeepBest(selector.score, history)
     with tempfile.TemporaryDirectory() as scratch:
@@ -84,7 +79,7 @@ def fit(
             eval_dataset=_encoded(classifier, val, None),
             data_collator=classifier.preprocessor.collate,
             compute_metrics=lambda found: selector.metrics(found.predictions),
-            objective=settings.spec.objective(len(groups.names), settings.penalty, settings.reduction),
+            objective=settings.spec.objective(tuple(groups.counts().values()), settings.terms),
             group_names=groups.names,
             callbacks=[keeper, ShowProgress(voice, f"train {settings.method}")],
         )

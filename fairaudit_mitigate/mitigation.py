@@ -7,29 +7,25 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fairaudit.errors import FairauditError, did_you_mean
-from fairaudit.labels import join, ordered
+from fairaudit.errors import FairauditError
 from fairaudit.verdict import PASS
 from fairaudit_mitigate import evidence, policy_loop
 from fairaudit_mitigate.artefact import MERGED, check_same, new_folder, save, save_merged
 from fairaudit_mitigate.classifier import Classifier, Request, load
-from fairaudit_mitigate.data import TEST, TRAIN, Columns, Rows, read_rows, with_validation
+from fairaudit_mitigate.data import Columns, Rows
 from fairaudit_mitigate.device import AUTO
 from fairaudit_mitigate.evidence import AFTER, BEFORE
-from fairaudit_mitigate.fit import Fitted, fit, training_groups
-from fairaudit_mitigate.groups import CLASS
+from fairaudit_mitigate.fit import Fitted
 from fairaudit_mitigate.inputs import Encoded
+from fairaudit_mitigate.job import Job, Work
 from fairaudit_mitigate.manifest import build_manifest
 from fairaudit_mitigate.predictions import (
     Hardware,
     logits_of,
-    output_names,
-    predictions_of,
-    renamed,
     target_ids,
-    write_predictions,
 )
-from fairaudit_mitigate.reaudit import Proof, audit_of, better_direction, policy_of, prove, read_findings
+from fairaudit_mitigate.preparing import aimed, from_audit, prepared
+from fairaudit_mitigate.reaudit import Proof, audit_of, better_direction, policy_of, prove
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.voice import SILENT, Voice
 
@@ -82,49 +78,6 @@ class Mitigation:
         return self.proof
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Everything a mitigation was asked for, as the manifest records it."""
-
-    model: str
-    data: str
-    settings: Settings
-    hardware: Hardware
-    columns: Columns
-    sensitive: tuple[str, ...]
-    positive: str | None
-    image_size: int | None
-    new_head: bool
-    merge: bool
-    audit: str | None = None
-    force: bool = False
-    policy: str | None = None
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Work:
-    """What every step works on: the job, the folder, the model, the rows under the model's names, the policy."""
-
-    job: Job
-    folder: Path
-    voice: Voice
-    classifier: Classifier
-    rows: Rows
-    test: Rows
-    positive: str | None
-    court: policy_loop.Court | None
-
-    @property
-    def roles(self) -> tuple[tuple[str, ...], str | None, str | None]:
-        """Sensitive columns, positive class and cluster column of the predictions."""
-        return tuple(self.test.sensitive), self.positive, self.job.columns.cluster
-
-    def predict(self, classifier: Classifier, name: str) -> None:
-        """Write the predictions of the test rows."""
-        table = predictions_of(classifier, self.test, self.job.hardware, self.voice)
-        write_predictions(table, self.folder / name)
-
-
 def mitigate(
     model: str | Path,
     data: str | Path,
@@ -161,7 +114,7 @@ def mitigate(
 
     Raises FairauditError for every problem of the input; then `out` is not there.
     """
-    settings = Settings(method=method, **training)
+    settings = Settings(method=method, **training).resolved()
     better_direction(settings.select)
     if audit is not None and policy is not None:
         raise FairauditError(
@@ -173,7 +126,7 @@ def mitigate(
         policy_loop.check_usable(terms, force)
         chosen, positive, roles = policy_loop.supplied(terms, chosen, positive, roles)
     if audit is not None:
-        chosen, positive, settings = _from_audit(audit, chosen, positive, settings, force)
+        chosen, positive, settings = from_audit(audit, chosen, positive, settings, force)
     job = Job(
         str(model), str(data), settings, Hardware(settings.batch_size, device, dtype), roles, chosen, positive,
         image_size, new_head, merge, None if audit is None else str(audit), force,
@@ -184,25 +137,9 @@ def mitigate(
     return replace(done, out=Path(out))
 
 
-def _from_audit(
-    path: str | Path, sensitive: tuple[str, ...], positive: str | None, settings: Settings, force: bool
-) -> tuple[tuple[str, ...], str | None, Settings]:
-    """The sensitive columns, the positive class and the groups of an audit, where none are given."""
-    found = read_findings(path)
-    if not found.flagged and not force:
-        raise FairauditError(
-            f"nothing flagged in '{path}': there is nothing to repair; give --force to go on anyway."
-        )
-    chosen = sensitive or found.sensitive
-    flagged = next((by for by in found.flagged if set(by) <= set(chosen)), None)
-    if settings.groups is None and flagged is not None:
-        settings = replace(settings, groups=join((CLASS, *flagged)))
-    return chosen, positive or found.positive, settings
-
-
 def _carry_out(job: Job, policy: Policy | None, folder: Path, voice: Voice) -> Mitigation:
     """Every step of the repair, in the folder."""
-    work = _prepared(job, policy, folder, voice)
+    work = prepared(job, policy, folder, voice)
     work.predict(work.classifier, BEFORE)
     before = audit_of(folder / BEFORE, *work.roles)
     if work.court is None:
@@ -213,42 +150,10 @@ def _carry_out(job: Job, policy: Policy | None, folder: Path, voice: Voice) -> M
         voice.say("nothing to repair: the policy passes (--force goes on anyway).")
         return _left_alone(work, before, first)
     work.court.rehearse(folder / BEFORE)
-    return _repaired(_aimed(work, first), before, first)
+    return _repaired(aimed(work, first), before, first)
 
 
-def _prepared(job: Job, policy: Policy | None, folder: Path, voice: Voice) -> _Work:
-    """Rows and model, loaded and fitted to each other."""
-    from transformers import set_seed
-
-    rows = _rows(job, voice)
-    if policy is not None:
-        rows = policy_loop.grouped(rows, policy)
-    rows.of_split(TEST)
-    if policy is None or job.settings.groups is not None:  # else the first verdict chooses them
-        training_groups(rows.of_split(TRAIN), job.settings)
-    set_seed(job.settings.seed)
-    classifier = _classifier(job, rows, voice)
-    names = output_names(rows.y_true, classifier.labels, job.data, voice.say)
-    rows, positive = renamed(rows, names), _positive(job, names, classifier)
-    test, court = rows.of_split(TEST), None
-    if policy is not None:
-        roles = tuple(test.sensitive), positive, job.columns.cluster
-        court = policy_loop.court_of(policy, names, classifier.labels, *roles, voice.say)
-    return _Work(job, folder, voice, classifier, rows, test, positive, court)
-
-
-def _aimed(work: _Work, first: Verdict) -> _Work:
-    """The work with the groups that the first verdict points at, where none are given."""
-    groups = policy_loop.groups_of(first)
-    if work.job.settings.groups is not None or groups is None:
-        return work
-    settings = replace(work.job.settings, groups=groups)
-    training_groups(work.rows.of_split(TRAIN), settings)
-    work.voice.say(f"groups compared in training: {groups}, from the verdict on the model before.")
-    return replace(work, job=replace(work.job, settings=settings))
-
-
-def _left_alone(work: _Work, before: Audit, first: Verdict) -> Mitigation:
+def _left_alone(work: Work, before: Audit, first: Verdict) -> Mitigation:
     """The evidence that nothing needed a repair."""
     manifest = _manifest(work, {"repaired": False}, (first,))
     evidence.write_audits(work.folder, before, None, "")
@@ -257,10 +162,10 @@ def _left_alone(work: _Work, before: Audit, first: Verdict) -> Mitigation:
     return Mitigation(work.folder, before, None, manifest, (first,))
 
 
-def _repaired(work: _Work, before: Audit, first: Verdict | None = None) -> Mitigation:
+def _repaired(work: Work, before: Audit, first: Verdict | None = None) -> Mitigation:
     """Train, save, read back, predict again, and prove it."""
     job, folder, voice = work.job, work.folder, work.voice
-    fitted = fit(work.classifier, work.rows, job.settings, job.hardware, voice, work.positive)
+    fitted = job.settings.spec.fit(work.task)
     place = save(fitted.model, work.classifier, folder)
     reloaded = load(place, Request(work.rows.kind), voice.say)
     difference = _check(fitted, work.classifier, reloaded, work.test, job, place)
@@ -281,55 +186,12 @@ def _repaired(work: _Work, before: Audit, first: Verdict | None = None) -> Mitig
     return Mitigation(folder, before, proof, manifest, verdicts)
 
 
-def _manifest(work: _Work, results: Mapping[str, object], verdicts: tuple[Verdict, ...]) -> dict[str, Any]:
+def _manifest(work: Work, results: Mapping[str, object], verdicts: tuple[Verdict, ...]) -> dict[str, Any]:
     arguments = {**asdict(work.job), "sensitive": list(work.test.sensitive)}
     found = build_manifest(arguments, work.rows, work.job.model, results)
     judged = {"verdicts": evidence.named(verdicts)} if verdicts else {}
     whole: dict[str, Any] = evidence.plain(found | judged)
     return whole
-
-
-def _positive(job: Job, names: Mapping[str, str], classifier: Classifier) -> str | None:
-    """The positive class under the model's name for it. Raises FairauditError where it is no class."""
-    if job.positive is None:
-        return None
-    positive = names.get(job.positive, job.positive)
-    if positive not in classifier.labels:
-        shown = ", ".join(classifier.labels[:10])
-        hint = did_you_mean(positive, classifier.labels)
-        raise FairauditError(f"the positive class '{positive}' is not among the classes ({shown}).{hint}")
-    return positive
-
-
-def _rows(job: Job, voice: Voice) -> Rows:
-    rows = read_rows(job.data, job.columns, job.sensitive)
-    if not job.sensitive and rows.sensitive:
-        voice.say(f"sensitive columns found by name: {', '.join(rows.sensitive)} (name them with -s).")
-    rows, carved = with_validation(rows)
-    if carved:
-        voice.say(
-            "the data has no val split: 15 % of the train rows, by hash of their id, are set aside as one."
-        )
-    return rows
-
-
-def _classifier(job: Job, rows: Rows, voice: Voice) -> Classifier:
-    labels = ordered(set(rows.of_split(TRAIN).y_true))
-    if len(labels) < 2:
-        raise FairauditError(
-            f"the train rows of '{job.data}' have one class ({labels[0]}); a classifier needs two."
-        )
-    request = Request(rows.kind, labels, job.new_head, job.image_size)
-    classifier = load(job.model, request, voice.say)
-    if classifier.is_adapter:
-        raise FairauditError(
-            f"'{job.model}' is an adapter; give its merged model (mitigate --merge writes one)."
-        )
-    if classifier.fresh_head:
-        voice.say(
-            "`before` is the model with that untrained head; compare with `--method lora` for a fair rival."
-        )
-    return classifier
 
 
 def _check(

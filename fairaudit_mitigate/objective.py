@@ -18,10 +18,7 @@ import torch
 from torch import Tensor
 
 from fairaudit.errors import FairauditError
-
-SUM = "sum"
-MEAN = "mean"
-REDUCTIONS = (SUM, MEAN)
+from fairaudit_mitigate.methods.method import MEAN, REDUCTIONS, SUM
 
 
 @dataclass(frozen=True, slots=True, eq=False)

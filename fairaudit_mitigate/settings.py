@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate.methods import Method, find_method
+from fairaudit_mitigate.methods.method import Terms
 
 SELECT = "worst_group_accuracy"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How to train. `groups` None: cell if there is an attribute, else class. `lr` None: the method's own."""
+    """How to train. `groups` None: cell if there is an attribute, else class.
+
+    The terms of the objective (`penalty`, `reduction`, `sided`, `estimate`) and `lr`, where None: the method's own.
+    """
 
     method: str = "fairlora"
     groups: str | None = None
     rank: int = 8
     alpha: int = 16
     dropout: float = 0.0
-    penalty: float = 0.1
-    reduction: str = "sum"
+    penalty: float | None = None
+    reduction: str | None = None
+    sided: str | None = None
+    estimate: str | None = None
     targets: tuple[str, ...] = ()
     lr: float | None = None
     epochs: float = 4.0
@@ -34,12 +40,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         find_method(self.method)
-        if not 0 <= self.penalty < float("inf"):
-            raise FairauditError(
-                f"the penalty λ is a finite number from 0 up, not {self.penalty}; 0.1 is the default."
-            )
-        if self.reduction not in ("sum", "mean"):
-            raise FairauditError(f"reduction is sum or mean, not '{self.reduction}'.")
+        _ = self.terms  # checks itself
         if not 0 <= self.seed < 2**32:
             raise FairauditError(f"the seed is a whole number from 0 to 2^32 - 1, not {self.seed}.")
         if self.rank < 1 or self.alpha < 1:
@@ -61,6 +62,17 @@ class Settings:
     def spec(self) -> Method:
         """The method."""
         return find_method(self.method)
+
+    @property
+    def terms(self) -> Terms:
+        """The terms of the objective: those given, else the method's own."""
+        own = self.spec.terms
+        given = {name: getattr(self, name) for name in ("penalty", "reduction", "sided", "estimate")}
+        return replace(own, **{name: value for name, value in given.items() if value is not None})
+
+    def resolved(self) -> Settings:
+        """The same with the method's own values where none were given, as a manifest records them."""
+        return replace(self, lr=self.rate, **asdict(self.terms))
 
     @property
     def rate(self) -> float:

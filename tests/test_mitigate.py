@@ -83,12 +83,11 @@ def test_bad_options_are_one_sentence(
 def test_an_interrupt_leaves_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fairaudit_mitigate import mitigation
 
     def interrupted(*_: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(mitigation, "fit", interrupted)
+    monkeypatch.setattr("fairaudit_mitigate.fit.fit", interrupted)
     model, data = models.save_model("bert", tmp_path / "m"), models.save_texts(tmp_path / "d.csv")
     assert run(["mitigate", str(model), str(data), "-s", "sex", "--out", str(tmp_path / "out")]) == 130
     assert "Traceback" not in capsys.readouterr().err

@@ -18,8 +18,7 @@ import pandas as pd
 import fairaudit
 from fairaudit.errors import FairauditError
 from fairaudit_cli.main import run
-from fairaudit_mitigate import Mitigation, Voice, mitigate, mitigation
-from fairaudit_mitigate.data import Rows
+from fairaudit_mitigate import Mitigation, Voice, mitigate
 
 LOOSE = '[[rule]]\nid = "floor"\nmetric = "accuracy"\nby = "sex"\nmin = 0.05\n'
 TIGHT = '[[rule]]\nid = "floor"\nmetric = "accuracy"\nby = "sex"\nmin = 0.7\n'
@@ -79,7 +78,7 @@ def lines(verdict: fairaudit.Verdict) -> list[tuple[Any, ...]]:
 def test_a_policy_that_passes_trains_nothing(
     loop: Callable[..., Mitigation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mitigation, "fit", refuse("training"))
+    monkeypatch.setattr("fairaudit_mitigate.fit.fit", refuse("training"))
     said: list[str] = []
     done = loop(LOOSE + WORSE, voice=Voice(said.append))
     assert {p.name for p in (tmp_path / "out").iterdir()} == LEFT
@@ -200,8 +199,8 @@ BROKEN: dict[str, tuple[str, dict[str, Any], str]] = {
 def test_a_broken_policy_costs_nothing(
     case: str, loop: Callable[..., Mitigation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("load", "read_rows", "new_folder"):
-        monkeypatch.setattr(mitigation, name, refuse(name))
+    for name in ("preparing.load", "preparing.read_rows", "mitigation.new_folder"):
+        monkeypatch.setattr(f"fairaudit_mitigate.{name}", refuse(name))
     rules, options, message = BROKEN[case]
     with pytest.raises(FairauditError, match=message) as caught:
         loop(rules, **options)
@@ -225,7 +224,7 @@ LATE: dict[str, tuple[str, str]] = {
 def test_a_policy_about_other_data_is_found_before_training(
     case: str, loop: Callable[..., Mitigation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mitigation, "fit", refuse("training"))
+    monkeypatch.setattr("fairaudit_mitigate.fit.fit", refuse("training"))
     with pytest.raises(FairauditError, match=LATE[case][1]):
         loop(LATE[case][0])
     assert [p.name for p in tmp_path.iterdir()] == ["fairaudit.toml"]
@@ -240,11 +239,11 @@ def test_bins_and_missing_values_are_the_policys(
     frame.to_csv(tmp_path / "aged.csv", index=False)
     seen: list[str] = []
 
-    def stop(_: Any, rows: Rows, settings: Any, *__: Any) -> Any:
-        seen.extend([settings.groups, *sorted({str(v) for v in rows.sensitive["age"]})])
+    def stop(task: Any) -> Any:
+        seen.extend([task.settings.groups, *sorted({str(v) for v in task.rows.sensitive["age"]})])
         raise FairauditError("far enough")
 
-    monkeypatch.setattr(mitigation, "fit", stop)
+    monkeypatch.setattr("fairaudit_mitigate.fit.fit", stop)
     data = '[data]\nna = "?"\n[data.bins]\nage = [25, 40]\n[stats]\nmin_events = 5\n'
     with pytest.raises(FairauditError, match="far enough"):
         loop(data + TIGHT.replace("sex", "age"), data=tmp_path / "aged.csv")
@@ -325,7 +324,7 @@ def test_the_command_refuses_before_anything_runs(
     more: list[str], message: str, place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(mitigation, "load", refuse("load"))
+    monkeypatch.setattr("fairaudit_mitigate.preparing.load", refuse("load"))
     given = command(place, tmp_path, LOOSE)
     at = given.index("--policy")
     assert run([*given[:at], *given[at + 2 :], *more]) == 2

@@ -146,18 +146,18 @@ def test_an_audit_supplies_the_flagged_attribute(tmp_path: Path) -> None:
 
 
 def test_an_audit_gives_columns_class_and_groups(tmp_path: Path) -> None:
-    from fairaudit_mitigate.mitigation import _from_audit
+    from fairaudit_mitigate.preparing import from_audit
     from fairaudit_mitigate.settings import Settings
 
     path = tmp_path / "a.json"
     flags = [{"by": "class"}, {"by": r"a\&b&sex"}, {"by": "sex"}]
     content = {"data": {"columns": {"sensitive": ["a&b", "sex"]}}, "positive": "1", "flags": flags}
     path.write_text(json.dumps({"content": content}))
-    sensitive, positive, settings = _from_audit(path, (), None, Settings(), False)
+    sensitive, positive, settings = from_audit(path, (), None, Settings(), False)
     assert (sensitive, positive, settings.groups) == (("a&b", "sex"), "1", r"class&a\&b&sex")
-    sensitive, _, settings = _from_audit(path, ("sex",), None, Settings(), False)
+    sensitive, _, settings = from_audit(path, ("sex",), None, Settings(), False)
     assert (sensitive, settings.groups) == (("sex",), "class&sex")
-    assert _from_audit(path, (), None, Settings(groups="sex"), False)[2].groups == "sex"
+    assert from_audit(path, (), None, Settings(groups="sex"), False)[2].groups == "sex"
 
 
 def test_an_audit_without_flags_stops_unless_forced(tmp_path: Path) -> None:
@@ -194,9 +194,8 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 def test_bad_options_are_found_before_anything_is_predicted(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from fairaudit_mitigate import mitigation
 
-    monkeypatch.setattr(mitigation, "predictions_of", lambda *_: pytest.fail("too late"))
+    monkeypatch.setattr("fairaudit_mitigate.job.predictions_of", lambda *_: pytest.fail("too late"))
     with pytest.raises(FairauditError, match=BROKEN[case][1]):
         run("vit", tmp_path, **BROKEN[case][0])
 

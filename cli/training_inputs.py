@@ -1,0 +1,48 @@
+"""The flags of the commands that train, declared once: one line a field of `fairaudit_mitigate.settings.Settings`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from fairaudit_cli.flags import with_flags
+
+_OBJECTIVE, _LORA, _TRAINING = "Objective", "LoRA", "Training"
+
+
+def _in(panel: str, text: str, metavar: str | None = None) -> Any:
+    return typer.Option(metavar=metavar, help=text, rich_help_panel=panel)
+
+
+def _flags(
+    groups: Annotated[str | None, _in(_OBJECTIVE, "Groups compared.", "class|cell|COL")] = None,
+    penalty: Annotated[float | None, _in(_OBJECTIVE, "λ; the method's own if not given.")] = None,
+    reduction: Annotated[str | None, _in(_OBJECTIVE, "Penalty over groups.", "sum|mean")] = None,
+    sided: Annotated[str | None, _in(_OBJECTIVE, "Gaps that are penalised.", "both|up")] = None,
+    estimate: Annotated[
+        str | None, _in(_OBJECTIVE, "Group losses from what.", "batch|corrected|memory")
+    ] = None,
+    rank: Annotated[int, _in(_LORA, "Rank of LoRA.")] = 8,
+    alpha: Annotated[int, _in(_LORA, "Alpha of LoRA.")] = 16,
+    targets: Annotated[str, _in(_LORA, "Modules that get LoRA.", "NAME,…")] = "",
+    lr: Annotated[float | None, _in(_TRAINING, "Learning rate; the method's own if not given.")] = None,
+    epochs: Annotated[float, _in(_TRAINING, "Passes over the train rows.")] = 4,
+    max_steps: Annotated[int | None, _in(_TRAINING, "Stop after this many steps.")] = None,
+    accumulate: Annotated[int, _in(_TRAINING, "Micro-batches (of --batch-size) a step.")] = 1,
+    select: Annotated[str, _in(_TRAINING, "Validation metric of the best step.")] = "worst_group_accuracy",
+    seed: Annotated[int, _in(_TRAINING, "Seed of everything random.")] = 0,
+) -> None:
+    """Only its signature is used."""
+
+
+def trains(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the shared flags after its own, given to it as the mapping `training`."""
+    return with_flags(command, _flags, training, "training")
+
+
+def training(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags as fields of `Settings`."""
+    targets = tuple(t.strip() for t in flags["targets"].split(",") if t.strip())
+    return {**flags, "targets": targets}

@@ -1,0 +1,5 @@
+"""Plain LoRA: the baseline of every comparison."""
+
+from fairaudit_mitigate.methods.method import ADAPTER, Method, mean_loss
+
+METHOD = Method("lora", "LoRA adapters and the head, mean loss", ADAPTER, False, 1e-3, mean_loss)

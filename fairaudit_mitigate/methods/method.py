@@ -1,0 +1,99 @@
+"""What a method is: who is trained, with which objective, on rows drawn how; one value a method."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fairaudit.errors import FairauditError
+
+if TYPE_CHECKING:
+    from fairaudit_mitigate.fit import Fitted
+    from fairaudit_mitigate.objective import Objective
+    from fairaudit_mitigate.task import Task
+
+#: What is trained.
+ADAPTER, EVERYTHING, HEAD, NOTHING = "adapter", "everything", "head", "nothing"
+#: How the rows of a step are drawn.
+SHUFFLED, BALANCED = "shuffled", "balanced"
+SUM, MEAN = "sum", "mean"
+REDUCTIONS = (SUM, MEAN)
+#: Whose gap is penalised: both sides of L̄ (the paper), or only the groups above it.
+BOTH, UP = "both", "up"
+SIDES = (BOTH, UP)
+#: Whence the group losses: this step's rows, the same with its bias taken out, or a memory across steps.
+BATCH, CORRECTED, MEMORY = "batch", "corrected", "memory"
+ESTIMATES = (BATCH, CORRECTED, MEMORY)
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """The terms of an objective: λ, how the squares of the groups are put together, on which side, from what.
+
+    Raises FairauditError for a λ that is negative or not finite, and for a word it does not know.
+    """
+
+    penalty: float = 0.1
+    reduction: str = SUM
+    sided: str = BOTH
+    estimate: str = BATCH
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.penalty) or self.penalty < 0:
+            raise FairauditError(
+                f"the penalty λ is a finite number from 0 up, not {self.penalty}; 0.1 is the default."
+            )
+        for word, value, known in (
+            ("reduction", self.reduction, REDUCTIONS),
+            ("sided", self.sided, SIDES),
+            ("estimate", self.estimate, ESTIMATES),
+        ):
+            if value not in known:
+                raise FairauditError(f"{word} is {', '.join(known[:-1])} or {known[-1]}, not '{value}'.")
+
+
+def train(task: Task) -> Fitted:
+    """Gradient training on Trainer: what most methods do. Imported when called: the registry needs no torch."""
+    from fairaudit_mitigate.fit import fit
+
+    return fit(task)
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """`objective` takes the rows of each group in the training set, in the order of the groups, and the terms.
+
+    `compares_groups`: the method is nothing without at least two groups. `terms`, `learning_rate`: its own,
+    where the user gives none. `fit` does the work.
+    """
+
+    name: str
+    about: str
+    trains: str
+    compares_groups: bool
+    learning_rate: float
+    objective: Callable[[tuple[int, ...], Terms], Objective]
+    terms: Terms = Terms()
+    sampling: str = SHUFFLED
+    fit: Callable[[Task], Fitted] = train
+
+    @property
+    def adapts(self) -> bool:
+        """Whether LoRA is put on the model."""
+        return self.trains == ADAPTER
+
+
+def mean_loss(counts: tuple[int, ...], terms: Terms) -> Objective:  # noqa: ARG001
+    """The mean loss over the rows, no penalty."""
+    from fairaudit_mitigate.objective import FairLoss
+
+    return FairLoss(len(counts))
+
+
+def penalised(counts: tuple[int, ...], terms: Terms) -> Objective:
+    """FairLoRA's objective with these terms."""
+    from fairaudit_mitigate.objective import FairLoss
+
+    return FairLoss(len(counts), terms.penalty, terms.reduction)

@@ -1,0 +1,116 @@
+"""Before training: rows and model read and fitted to each other, roles and groups from an audit or a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fairaudit.errors import FairauditError, did_you_mean
+from fairaudit.labels import join, ordered
+from fairaudit_mitigate import policy_loop
+from fairaudit_mitigate.classifier import Classifier, Request, load
+from fairaudit_mitigate.data import TEST, TRAIN, Rows, read_rows, with_validation
+from fairaudit_mitigate.fit import training_groups
+from fairaudit_mitigate.groups import CLASS
+from fairaudit_mitigate.job import Job, Work
+from fairaudit_mitigate.predictions import output_names, renamed
+from fairaudit_mitigate.reaudit import read_findings
+from fairaudit_mitigate.settings import Settings
+from fairaudit_mitigate.voice import Voice
+
+if TYPE_CHECKING:
+    from fairaudit import Verdict
+    from fairaudit.policy import Policy
+
+
+def from_audit(
+    path: str | Path, sensitive: tuple[str, ...], positive: str | None, settings: Settings, force: bool
+) -> tuple[tuple[str, ...], str | None, Settings]:
+    """The sensitive columns, the positive class and the groups of an audit, where none are given."""
+    found = read_findings(path)
+    if not found.flagged and not force:
+        raise FairauditError(
+            f"nothing flagged in '{path}': there is nothing to repair; give --force to go on anyway."
+        )
+    chosen = sensitive or found.sensitive
+    flagged = next((by for by in found.flagged if set(by) <= set(chosen)), None)
+    if settings.groups is None and flagged is not None:
+        settings = replace(settings, groups=join((CLASS, *flagged)))
+    return chosen, positive or found.positive, settings
+
+
+def prepared(job: Job, policy: Policy | None, folder: Path, voice: Voice) -> Work:
+    """Rows and model, loaded and fitted to each other."""
+    from transformers import set_seed
+
+    rows = _rows(job, voice)
+    if policy is not None:
+        rows = policy_loop.grouped(rows, policy)
+    rows.of_split(TEST)
+    if policy is None or job.settings.groups is not None:  # else the first verdict chooses them
+        training_groups(rows.of_split(TRAIN), job.settings)
+    set_seed(job.settings.seed)
+    classifier = _classifier(job, rows, voice)
+    names = output_names(rows.y_true, classifier.labels, job.data, voice.say)
+    rows, positive = renamed(rows, names), _positive(job, names, classifier)
+    test, court = rows.of_split(TEST), None
+    if policy is not None:
+        roles = tuple(test.sensitive), positive, job.columns.cluster
+        court = policy_loop.court_of(policy, names, classifier.labels, *roles, voice.say)
+    return Work(job, folder, voice, classifier, rows, test, positive, court)
+
+
+def aimed(work: Work, first: Verdict) -> Work:
+    """The work with the groups that the first verdict points at, where none are given."""
+    groups = policy_loop.groups_of(first)
+    if work.job.settings.groups is not None or groups is None:
+        return work
+    settings = replace(work.job.settings, groups=groups)
+    training_groups(work.rows.of_split(TRAIN), settings)
+    work.voice.say(f"groups compared in training: {groups}, from the verdict on the model before.")
+    return replace(work, job=replace(work.job, settings=settings))
+
+
+def _positive(job: Job, names: Mapping[str, str], classifier: Classifier) -> str | None:
+    """The positive class under the model's name for it. Raises FairauditError where it is no class."""
+    if job.positive is None:
+        return None
+    positive = names.get(job.positive, job.positive)
+    if positive not in classifier.labels:
+        shown = ", ".join(classifier.labels[:10])
+        hint = did_you_mean(positive, classifier.labels)
+        raise FairauditError(f"the positive class '{positive}' is not among the classes ({shown}).{hint}")
+    return positive
+
+
+def _rows(job: Job, voice: Voice) -> Rows:
+    rows = read_rows(job.data, job.columns, job.sensitive)
+    if not job.sensitive and rows.sensitive:
+        voice.say(f"sensitive columns found by name: {', '.join(rows.sensitive)} (name them with -s).")
+    rows, carved = with_validation(rows)
+    if carved:
+        voice.say(
+            "the data has no val split: 15 % of the train rows, by hash of their id, are set aside as one."
+        )
+    return rows
+
+
+def _classifier(job: Job, rows: Rows, voice: Voice) -> Classifier:
+    labels = ordered(set(rows.of_split(TRAIN).y_true))
+    if len(labels) < 2:
+        raise FairauditError(
+            f"the train rows of '{job.data}' have one class ({labels[0]}); a classifier needs two."
+        )
+    request = Request(rows.kind, labels, job.new_head, job.image_size)
+    classifier = load(job.model, request, voice.say)
+    if classifier.is_adapter:
+        raise FairauditError(
+            f"'{job.model}' is an adapter; give its merged model (mitigate --merge writes one)."
+        )
+    if classifier.fresh_head:
+        voice.say(
+            "`before` is the model with that untrained head; compare with `--method lora` for a fair rival."
+        )
+    return classifier
