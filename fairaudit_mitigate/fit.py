@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import tempfile
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,7 @@ from fairaudit_mitigate.data import TRAIN, VALIDATION, Rows
 from fairaudit_mitigate.device import pick_device, pick_dtype
 from fairaudit_mitigate.groups import CELL, CLASS, Groups, group_rows
 from fairaudit_mitigate.inputs import Encoded
-from fairaudit_mitigate.predictions import Hardware, table_of, target_ids
+from fairaudit_mitigate.predictions import table_of, target_ids
 from fairaudit_mitigate.selection import Selector
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.task import Task
@@ -53,43 +55,76 @@ def fit(task: Task) -> Fitted:
 
     Raises FairauditError as the parts do, and where the loss stops being finite.
     """
-    classifier, settings, hardware, voice = task.classifier, task.settings, task.hardware, task.voice
-    train, val = task.rows.of_split(TRAIN), task.rows.of_split(VALIDATION)
-    groups = training_groups(train, settings)
-    if settings.spec.adapts:
-        model, adaptation = add_adapter(
-            classifier.model,
-            settings.rank,
-            settings.alpha,
-            settings.dropout,
-            settings.targets,
-            classifier.fresh_modules,
-        )
-    else:
-        model, adaptation = classifier.model, train_everything(classifier.model)
-    voice.say(f"{settings.method}: {adaptation}.")
-    selector = _selector(classifier, val, settings, task.positive)
+    groups = training_groups(task.rows.of_split(TRAIN), task.settings)
+    model, adaptation = trainable(task)
+    task.voice.say(f"{task.settings.method}: {adaptation}.")
+    selector = _selector(task)
     history: list[dict[str, object]] = []
     keeper = KeepBest(selector.score, history)
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, feed_of(task, model, groups) as feed:
         trainer = FairnessTrainer(
             model=model,
-            args=_arguments(settings, hardware, scratch),
-            train_dataset=_encoded(classifier, train, groups),
-            eval_dataset=_encoded(classifier, val, None),
-            data_collator=classifier.preprocessor.collate,
+            args=arguments_of(task, scratch),
+            train_dataset=feed.train,
+            eval_dataset=feed.validation,
+            data_collator=feed.collate,
             compute_metrics=lambda found: selector.metrics(found.predictions),
-            objective=settings.spec.objective(tuple(groups.counts().values()), settings.terms),
+            objective=task.settings.spec.objective(tuple(groups.counts().values()), task.settings.terms),
             group_names=groups.names,
-            callbacks=[keeper, ShowProgress(voice, f"train {settings.method}")],
+            sampler=sampler_of(task, groups),
+            callbacks=[keeper, ShowProgress(task.voice, f"train {task.settings.method}")],
         )
         trainer.history = history
         _run(trainer)
     if keeper.best.state is None:
         raise FairauditError("training ended before its first evaluation; give it more steps.")
     restore(model, keeper.best.state)
-    _say_best(keeper.best, history, selector, voice)
+    _say_best(keeper.best, history, selector, task.voice)
     return Fitted(model, adaptation, groups, keeper.best, tuple(history))
+
+
+def trainable(task: Task) -> tuple[Any, Adaptation]:
+    """The model with what the method trains of it: LoRA put on, or everything."""
+    classifier, settings = task.classifier, task.settings
+    if not settings.spec.adapts:
+        return classifier.model, train_everything(classifier.model)
+    return add_adapter(
+        classifier.model,
+        settings.rank,
+        settings.alpha,
+        settings.dropout,
+        settings.targets,
+        classifier.fresh_modules,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Feed:
+    """What the trainer reads: items of both splits, and how a list of items becomes a batch."""
+
+    train: Any
+    validation: Any
+    collate: Callable[[Any], dict[str, Any]]
+
+
+@contextmanager
+def feed_of(task: Task, model: Any, groups: Groups) -> Iterator[Feed]:  # noqa: ARG001
+    """The rows as the trainer reads them, for the time of training; afterwards the model is as it was."""
+    train, val = task.rows.of_split(TRAIN), task.rows.of_split(VALIDATION)
+    yield Feed(
+        _encoded(task.classifier, train, groups),
+        _encoded(task.classifier, val, None),
+        task.classifier.preprocessor.collate,
+    )
+
+
+def sampler_of(task: Task, groups: Groups) -> Any:  # noqa: ARG001
+    """The order in which a method draws the train rows; None: Trainer's own shuffle.
+
+    A sampler has `set_epoch(epoch)`, which is called before each epoch, and depends on seed and epoch alone:
+    so every rank and every resumed run draws the same rows.
+    """
+    return None
 
 
 def _run(trainer: FairnessTrainer) -> None:
@@ -109,23 +144,26 @@ def _encoded(classifier: Classifier, rows: Rows, groups: Groups | None) -> Encod
     )
 
 
-def _selector(classifier: Classifier, val: Rows, settings: Settings, positive: str | None) -> Selector:
+def _selector(task: Task) -> Selector:
     from fairaudit_mitigate.reaudit import better_direction
 
+    classifier, val, metric = task.classifier, task.rows.of_split(VALIDATION), task.settings.select
     targets = target_ids(val.y_true, classifier.labels, str(val.source))
     return Selector(
         rows=val,
         targets=np.array(targets, dtype=np.int64),
-        metric=settings.select,
-        better=better_direction(settings.select),
-        positive=positive,
+        metric=metric,
+        better=better_direction(metric),
+        positive=task.positive,
         table=lambda logits: table_of(val, classifier.labels, targets, torch.from_numpy(logits)),
     )
 
 
-def _arguments(settings: Settings, hardware: Hardware, scratch: str) -> Any:
+def arguments_of(task: Task, scratch: str) -> Any:
+    """Trainer's arguments. `scratch`: its folder."""
     from transformers import TrainingArguments
 
+    settings, hardware = task.settings, task.hardware
     device = pick_device(hardware.device)
     return TrainingArguments(
         output_dir=scratch,
@@ -138,6 +176,7 @@ def _arguments(settings: Settings, hardware: Hardware, scratch: str) -> Any:
         weight_decay=settings.weight_decay,
         warmup_steps=settings.warmup,
         seed=settings.seed,
+        data_seed=settings.seed,
         eval_strategy="epoch",
         save_strategy="no",
         logging_strategy="no",

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import Sampler
 from transformers import (
     SchedulerType,
     Trainer,
@@ -40,8 +41,8 @@ class FairnessTrainer(Trainer):
     """A Trainer whose batches may carry `groups` (int64, -1 = missing) and whose loss is an `objective`.
 
     Without an objective it is the mean cross entropy. `group_names` name the groups in `history`, one
-    record a step. Everything else (optimiser, schedule, evaluation, integrations) is Trainer's, with
-    Trainer's arguments.
+    record a step. `sampler` draws the train rows in place of Trainer's shuffle. Everything else (optimiser,
+    schedule, evaluation, integrations) is Trainer's, with Trainer's arguments.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class FairnessTrainer(Trainer):
         *args: Any,
         objective: Objective | None = None,
         group_names: Sequence[str] = (),
+        sampler: Sampler[int] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -58,6 +60,7 @@ class FairnessTrainer(Trainer):
         self.objective: Objective = objective or FairLoss(len(group_names))
         self.group_names = tuple(group_names)
         self.history: list[dict[str, object]] = []
+        self._sampler = sampler
         self._totals: Tensor | None = None
         self._seen: list[Tensor] = []
         self._micro_batches = 1
@@ -71,6 +74,9 @@ class FairnessTrainer(Trainer):
             self.lr_scheduler = LambdaLR(adjusted, rise)
             self._created_lr_scheduler = True
         return super().create_scheduler(num_training_steps, optimizer)
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return self._sampler or super()._get_train_sampler(train_dataset)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
