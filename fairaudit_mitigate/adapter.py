@@ -1,25 +1,33 @@
 """Where LoRA goes: found by walking the module tree, never by a list of model names.
 
-LoRA is put on every linear projection inside the repeated blocks of the network (attention and MLP); a
-network without any, a CNN, gets it on the convolutions of its blocks. Never on the head: the head is
-trained whole and saved with the adapter.
+LoRA is put on every projection inside the repeated blocks of the network (attention and MLP); a network
+without any, a CNN, gets it on the convolutions of its blocks; a network without blocks on all it can take.
+Never on the head: the head is trained whole and saved with the adapter. A fused projection (`qkv`) gets one
+LoRA for all its parts. Never on a grouped convolution (depthwise is the usual case): PEFT cannot merge one,
+and a LoRA of low rank on a depthwise kernel is larger than the kernel. Never on the `out_proj` of
+`nn.MultiheadAttention`, whose weight is read past the module; the attention as a whole can take it.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
+from transformers.pytorch_utils import Conv1D
 
 from fairaudit.errors import FairauditError
 
 _IN_BLOCK = re.compile(r"\.\d+\.")
 #: Linear layers of blocks that are no projections: between stages, of the position bias, of a router.
 _NOT_PROJECTIONS = ("downsample", "position_bias", "router")
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+#: Conv1D is GPT-2's linear layer with its weight transposed.
+_PROJECTIONS = (nn.Linear, Conv1D, nn.MultiheadAttention)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,12 @@ class Adaptation:
 
 
 def head_names(model: Any) -> tuple[str, ...]:
-    """The top-level modules that hold parameters, without the backbone (the largest tree of modules)."""
+    """The modules of the head: those the model names in `head_modules`, else all but the backbone.
+
+    The backbone is the one of `base_model_prefix`, or the largest tree of modules.
+    """
+    if named := tuple(getattr(model, "head_modules", ())):
+        return named
     children = {
         name: child for name, child in model.named_children() if any(True for _ in child.parameters())
     }
@@ -58,23 +71,41 @@ def lora_targets(model: Any, wanted: Sequence[str] = ()) -> tuple[str, ...]:
     Raises FairauditError where nothing matches, with the names that would.
     """
     heads = head_names(model)
-    body = {n: m for n, m in model.named_modules() if n.split(".")[0] not in heads}
-    able = {n: m for n, m in body.items() if isinstance(m, (nn.Linear, nn.Conv2d))}
-    if wanted:
-        found = tuple(n for n in able if any(n == w or n.endswith(f".{w}") for w in wanted))
-        unmatched = [w for w in wanted if not any(n == w or n.endswith(f".{w}") for n in able)]
-    else:
-        blocks = {
-            n: m for n, m in able.items() if _IN_BLOCK.search(n) and not any(x in n for x in _NOT_PROJECTIONS)
-        }
-        linear = tuple(n for n, m in blocks.items() if isinstance(m, nn.Linear))
-        found, unmatched = linear or tuple(blocks), []
+    body = {n: m for n, m in model.named_modules() if not _inside(n, heads)}
+    able = {n: m for n, m in body.items() if _takes_lora(m)}
+    found = _named(able, wanted) if wanted else _of_blocks(able)
+    unmatched = [w for w in wanted if not _named(able, (w,))]
     if not found or unmatched:
         asked = f"'{unmatched[0]}'" if unmatched else "the blocks"
+        grouped = [n for n in _named(body, unmatched[:1]) if getattr(body[n], "groups", 1) > 1]
+        fact = " (a grouped convolution cannot be merged)" if grouped else ""
         raise FairauditError(
-            f"no LoRA target matches {asked}; modules that can take it: {', '.join(leaves(able))}."
+            f"no LoRA target matches {asked}{fact}; modules that can take it: "
+            f"{', '.join(leaves(able)) or 'none'}."
         )
     return found
+
+
+def _takes_lora(module: Any) -> bool:
+    if isinstance(module, NonDynamicallyQuantizableLinear):
+        return False
+    return isinstance(module, _PROJECTIONS) or (isinstance(module, _CONVOLUTIONS) and module.groups == 1)
+
+
+def _of_blocks(able: dict[str, Any]) -> tuple[str, ...]:
+    """The projections of the blocks, else their convolutions; all there are where no block is found."""
+    blocks = {
+        n: m for n, m in able.items() if _IN_BLOCK.search(n) and not any(x in n for x in _NOT_PROJECTIONS)
+    }
+    return tuple(n for n, m in blocks.items() if isinstance(m, _PROJECTIONS)) or tuple(blocks) or tuple(able)
+
+
+def _named(modules: Iterable[str], wanted: Sequence[str]) -> tuple[str, ...]:
+    return tuple(n for n in modules if any(n == w or n.endswith(f".{w}") for w in wanted))
+
+
+def _inside(name: str, parents: Sequence[str]) -> bool:
+    return any(name == p or name.startswith(f"{p}.") for p in parents)
 
 
 def add_adapter(
@@ -96,13 +127,25 @@ def add_adapter(
         lora_dropout=dropout,
         target_modules=_shortest(model, targets),
         modules_to_save=list(heads),
+        fan_in_fan_out=any(isinstance(model.get_submodule(n), Conv1D) for n in targets),
     )
+    take_the_long_way(model)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", FutureWarning
-        )  # of PEFT calling a transformers name about to be renamed
+        # of PEFT calling a transformers name about to be renamed
+        warnings.simplefilter("ignore", FutureWarning)
+        # of PEFT finding linear layers beside those of Conv1D: it looks at each by itself
+        warnings.filterwarnings("ignore", message="fan_in_fan_out is set")
         wrapped = get_peft_model(model, config)
     return wrapped, Adaptation(targets, heads, *_counts(wrapped))
+
+
+def take_the_long_way(model: Any) -> None:
+    """Switch off the shortcut of torch's own transformer layers: in eval mode it reads the weights past LoRA."""
+    for module in model.modules():
+        if isinstance(module, nn.TransformerEncoderLayer):
+            module.activation_relu_or_gelu = 0
+        elif isinstance(module, nn.TransformerEncoder):
+            module.use_nested_tensor = False
 
 
 def train_everything(model: Any) -> Adaptation:

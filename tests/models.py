@@ -8,60 +8,99 @@ from pathlib import Path
 from typing import Any
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "man", "woman", "the", "a", "film", "day"]
+END = WORDS.index("[SEP]")
 SIDE = 16
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+TEXTS = ("bert", "roberta", "llama", "mistral", "gpt2")
+#: Decoders: the class is read off the last real token, by a head called `score`.
+DECODERS = ("llama", "mistral", "gpt2")
+
+
 def save_model(kind: str, folder: Path, *, head: bool = True) -> Path:
-    """Write a random `vit`, `dinov2`, `swin`, `clip`, `bert` or `llama` with its preprocessing."""
+    """Write a random model of one of the kinds of `_image_config` or `TEXTS`, with its preprocessing.
+
+    Without `head` it is what such a checkpoint usually is: `ViTModel` (DINO), the whole `CLIPModel`, ….
+    """
     import torch
     from transformers import AutoModel, AutoModelForImageClassification, AutoModelForSequenceClassification
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     torch.manual_seed(0)
-    config = _config(kind)
-    is_text = kind in ("bert", "llama")
+    is_text = kind in TEXTS
+    config = _text_config(kind) if is_text else _image_config(kind)
     loader = AutoModelForSequenceClassification if is_text else AutoModelForImageClassification
     model = (loader if head else AutoModel).from_config(config)
+    for name, buffer in model.named_buffers():
+        if "running" in name:  # so that statistics that are lost change what is predicted
+            buffer.uniform_(0.5, 1.5)
     model.save_pretrained(folder)
-    if is_text:
-        _tokenizer().save_pretrained(folder)
-    else:
+    if is_text or kind == "clip":
+        tokenizer(kind).save_pretrained(folder)
+    if not is_text:
         _image_processor().save_pretrained(folder)
     return folder
 
 
-def _config(kind: str) -> Any:
+_SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+
+
+def _image_config(kind: str) -> Any:
     import transformers as t
 
-    small = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+    square = {"image_size": SIDE, "patch_size": 4}
     if kind == "vit":
-        return t.ViTConfig(**small, image_size=SIDE, patch_size=4)
+        return t.ViTConfig(**_SMALL, **square)
     if kind == "dinov2":
-        return t.Dinov2Config(**small, image_size=SIDE, patch_size=4, mlp_ratio=2)
-    if kind == "swin":
-        return t.Swinv2Config(
-            image_size=SIDE, patch_size=2, embed_dim=8, depths=[1, 1], num_heads=[1, 2], window_size=2
-        )
+        return t.Dinov2Config(**_SMALL, **square, mlp_ratio=2)
     if kind == "clip":
-        vision = {**small, "image_size": SIDE, "patch_size": 4}
-        return t.CLIPConfig(vision_config=vision, text_config={**small, "vocab_size": 30}, projection_dim=8)
+        text = {**_SMALL, "vocab_size": len(WORDS), "max_position_embeddings": 16, "eos_token_id": END}
+        return t.CLIPConfig(vision_config={**_SMALL, **square}, text_config=text, projection_dim=8)
+    stages = {"hidden_sizes": [8, 16], "depths": [2, 1]}
+    if kind == "resnet":
+        return t.ResNetConfig(embedding_size=8, **stages)
+    if kind == "convnext":
+        return t.ConvNextConfig(num_stages=2, patch_size=2, image_size=SIDE, **stages)
+    if kind == "regnet":
+        return t.RegNetConfig(embedding_size=8, groups_width=4, **stages)
+    return t.Swinv2Config(
+        image_size=SIDE, patch_size=2, embed_dim=8, depths=[1, 1], num_heads=[1, 2], window_size=2
+    )
+
+
+def _text_config(kind: str) -> Any:
+    import transformers as t
+
+    words = {"vocab_size": len(WORDS)}
     if kind == "bert":
-        return t.BertConfig(**small, vocab_size=len(WORDS), max_position_embeddings=32)
-    return t.LlamaConfig(**small, num_key_value_heads=1, vocab_size=len(WORDS), max_position_embeddings=32)
+        return t.BertConfig(**_SMALL, **words, max_position_embeddings=32)
+    if kind == "roberta":
+        return t.RobertaConfig(**_SMALL, **words, max_position_embeddings=34, pad_token_id=0)
+    if kind == "gpt2":
+        return t.GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=32, **words, eos_token_id=END)
+    config = t.MistralConfig if kind == "mistral" else t.LlamaConfig
+    return config(**_SMALL, **words, num_key_value_heads=1, max_position_embeddings=32)
 
 
-def _tokenizer() -> Any:
+def tokenizer(kind: str) -> Any:
+    """Words as tokens. GPT-2's has no token to pad with; CLIP's puts a start and an end on every text."""
     from tokenizers import Tokenizer
     from tokenizers.models import WordLevel
     from tokenizers.pre_tokenizers import Whitespace
+    from tokenizers.processors import TemplateProcessing
     from transformers import PreTrainedTokenizerFast
 
     inner = Tokenizer(WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="[UNK]"))
     inner.pre_tokenizer = Whitespace()
+    if kind == "clip":
+        ends = [(w, WORDS.index(w)) for w in ("[CLS]", "[SEP]")]
+        inner.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    padding = {} if kind == "gpt2" else {"pad_token": "[PAD]"}
+    side = "left" if kind in ("llama", "mistral") else "right"
     return PreTrainedTokenizerFast(
-        tokenizer_object=inner, unk_token="[UNK]", eos_token="[SEP]", pad_token="[PAD]"
+        tokenizer_object=inner, unk_token="[UNK]", eos_token="[SEP]", padding_side=side, **padding
     )
 
 

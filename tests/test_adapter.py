@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("peft")
 
 import models
+import torch
 from safetensors.torch import load_file, save_file
 
 from fairaudit.errors import FairauditError
@@ -26,11 +27,16 @@ EXPECTED = {
     "swin": (12, ["query", "key", "value", "dense"]),
     "bert": (12, ["query", "key", "value", "dense"]),
     "llama": (14, ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]),
+    "mistral": (14, ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]),
+    "gpt2": (8, ["c_attn", "c_proj", "c_fc"]),
+    "resnet": (10, ["convolution"]),
+    "convnext": (6, ["pwconv1", "pwconv2"]),
+    "regnet": (14, ["convolution", "0", "2"]),
 }
 
 
 def model_of(kind: str, folder: Path) -> Any:
-    request = Request("text" if kind in ("bert", "llama") else "image", ("0", "1"))
+    request = Request("text" if kind in models.TEXTS else "image", ("0", "1"))
     return load(models.save_model(kind, folder / kind), request).model
 
 
@@ -40,7 +46,7 @@ def test_targets_are_the_projections_of_the_blocks(kind: str, tmp_path: Path) ->
     found = lora_targets(model)
     heads = head_names(model)
     assert (len(found), leaves(found)) == EXPECTED[kind]
-    assert heads == (("score",) if kind == "llama" else ("classifier",))
+    assert heads == (("score",) if kind in models.DECODERS else ("classifier",))
     assert not any(name.startswith(heads) for name in found)
 
 
@@ -70,6 +76,66 @@ def test_a_target_that_matches_nothing_is_refused(tmp_path: Path) -> None:
         lora_targets(model, ["v_proj", "qproj"])
     with pytest.raises(FairauditError, match="'classifier'"):
         lora_targets(model, ["classifier"])
+
+
+def test_grouped_convolutions_are_left_out_and_refused(tmp_path: Path) -> None:
+    model = model_of("convnext", tmp_path)
+    with pytest.raises(
+        FairauditError, match=r"'dwconv' \(a grouped convolution cannot be merged\); .*pwconv1"
+    ):
+        lora_targets(model, ["dwconv"])
+    model = model_of("regnet", tmp_path)
+    grouped = {n for n, m in model.named_modules() if getattr(m, "groups", 1) > 1}
+    assert len(grouped) == 3
+    assert not grouped & set(lora_targets(model))
+
+
+class Torch(torch.nn.Module):
+    """torch's own transformer: in eval mode its layers read the weights of their parts, not the parts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = torch.nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+        self.body = torch.nn.TransformerEncoder(layer, 2)
+        self.fc = torch.nn.Linear(8, 2)
+
+    def forward(self, x: Any) -> Any:
+        return self.fc(self.body(x).mean(dim=1))
+
+
+@pytest.mark.parametrize("wanted", [(), ("linear1",), ("self_attn",)])
+def test_lora_on_torch_transformers_counts_in_eval_mode_too(wanted: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    wrapped, adaptation = add_adapter(Torch(), rank=2, alpha=4, dropout=0.0, wanted=wanted)
+    assert not any("out_proj" in n for n in adaptation.targets)
+    assert leaves(adaptation.targets) == list(wanted or ("self_attn", "linear1", "linear2"))
+    x = torch.randn(3, 5, 8)
+    with torch.no_grad():
+        plain = wrapped.eval()(x)
+        for name, p in wrapped.named_parameters():
+            if "lora_B" in name:
+                p.normal_()
+    for p in wrapped.parameters():
+        p.grad = None
+    trained = wrapped.train()(x)
+    trained.sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in wrapped.parameters() if p.requires_grad)
+    with torch.inference_mode():
+        assert torch.allclose(wrapped.eval()(x), trained, atol=1e-6)
+    assert (trained - plain).abs().max() > 0.01
+
+
+def test_a_network_without_blocks_takes_lora_wherever_it_can() -> None:
+    net = torch.nn.Sequential()
+    net.add_module(
+        "body", torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.Flatten(), torch.nn.Linear(16, 8))
+    )
+    net.add_module("fc", torch.nn.Linear(8, 2))
+    assert lora_targets(net) == ("body.0", "body.2")
+    net.head_modules = ("body.2", "fc")
+    assert lora_targets(net) == ("body.0",)
+    with pytest.raises(FairauditError, match="can take it: 0"):
+        lora_targets(net, ["fc"])
 
 
 def test_full_fine_tuning_trains_everything(tmp_path: Path) -> None:
