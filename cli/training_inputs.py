@@ -24,6 +24,7 @@ def _flags(
     estimate: Annotated[
         str | None, _in(_OBJECTIVE, "Group losses from what.", "batch|corrected|memory")
     ] = None,
+    sampling: Annotated[str | None, _in(_OBJECTIVE, "Rows of a step.", "shuffled|balanced")] = None,
     rank: Annotated[int, _in(_LORA, "Rank of LoRA.")] = 8,
     alpha: Annotated[int, _in(_LORA, "Alpha of LoRA.")] = 16,
     targets: Annotated[str, _in(_LORA, "Modules that get LoRA.", "NAME,…")] = "",

@@ -15,7 +15,8 @@ SELECT = "worst_group_accuracy"
 class Settings:
     """How to train. `groups` None: cell if there is an attribute, else class.
 
-    The terms of the objective (`penalty`, `reduction`, `sided`, `estimate`) and `lr`, where None: the method's own.
+    The terms of the objective (`penalty`, `reduction`, `sided`, `estimate`, `sampling`) and `lr`, where None: the
+    method's own.
     """
 
     method: str = "fairlora"
@@ -27,6 +28,7 @@ class Settings:
     reduction: str | None = None
     sided: str | None = None
     estimate: str | None = None
+    sampling: str | None = None
     targets: tuple[str, ...] = ()
     lr: float | None = None
     epochs: float = 4.0
@@ -67,7 +69,9 @@ class Settings:
     def terms(self) -> Terms:
         """The terms of the objective: those given, else the method's own."""
         own = self.spec.terms
-        given = {name: getattr(self, name) for name in ("penalty", "reduction", "sided", "estimate")}
+        given = {
+            name: getattr(self, name) for name in ("penalty", "reduction", "sided", "estimate", "sampling")
+        }
         return replace(own, **{name: value for name, value in given.items() if value is not None})
 
     def resolved(self) -> Settings:

@@ -54,7 +54,13 @@ def test_mitigate_from_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[st
 def test_list_explains_the_methods(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["mitigate", "--list"]) == 0
     found = capsys.readouterr().out
-    assert [line.split()[0] for line in found.splitlines()] == ["lora", "fairlora", "fft", "fair-fft"]
+    from fairaudit_mitigate.methods import METHODS
+
+    paragraphs = dict(p.split("\n", 1) for p in found.strip().split("\n\n"))
+    assert list(paragraphs) == list(METHODS)
+    assert all(m.about in paragraphs[name] and m.needs in paragraphs[name] for name, m in METHODS.items())
+    assert "--lr 0.001, --penalty 0.1" in paragraphs["fairlora"]
+    assert "--penalty" not in paragraphs["lora"]
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairaudit.errors import FairauditError, did_you_mean
-from fairaudit_mitigate.methods import fair_fft, fairlora, fft, lora
+from fairaudit_mitigate.methods import balanced_lora, fair_fft, fairlora, fft, lora
 from fairaudit_mitigate.methods.method import Method as Method
 
 METHODS = {
@@ -13,6 +13,7 @@ METHODS = {
         fairlora.METHOD,
         fft.METHOD,
         fair_fft.METHOD,
+        balanced_lora.METHOD,
     )
 }
 
@@ -27,5 +28,19 @@ def find_method(name: str) -> Method:
 
 
 def list_methods() -> str:
-    """The registry as text, one method a line."""
-    return "\n".join(f"{m.name:<10}{m.about}; learning rate {m.learning_rate:g}" for m in METHODS.values())
+    """The registry as text: a paragraph a method, for `fairaudit mitigate --list`."""
+    return "\n\n".join(_paragraph(m) for m in METHODS.values())
+
+
+def _paragraph(m: Method) -> str:
+    lines = [f"{m.about}{_defaults(m)}", f"needs: {m.needs}"]
+    lines += [f"{word}: {text}" for word, text in (("choose it", m.choose), ("paper", m.paper)) if text]
+    return "\n".join([m.name, *(f"    {line}" for line in lines)])
+
+
+def _defaults(m: Method) -> str:
+    """The settings of its own that a user may want to change."""
+    if not m.trains_by_steps:
+        return ""
+    penalty = f", --penalty {m.terms.penalty:g}" if m.penalises else ""
+    return f" (default: --lr {m.learning_rate:g}{penalty})"

@@ -2,4 +2,13 @@
 
 from fairaudit_mitigate.methods.method import EVERYTHING, Method, mean_loss
 
-METHOD = Method("fft", "full fine-tuning: every weight, mean loss", EVERYTHING, False, 3e-5, mean_loss)
+METHOD = Method(
+    "fft",
+    "full fine-tuning: every weight, mean loss",
+    EVERYTHING,
+    False,
+    3e-5,
+    mean_loss,
+    choose="where memory and time are no object; the rival of fair-fft, as lora is of fairlora",
+    paper="compared with LoRA in FairLoRA, arXiv 2410.17358",
+)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ADAPTER, EVERYTHING, HEAD, NOTHING = "adapter", "everything", "head", "nothing"
 #: How the rows of a step are drawn.
 SHUFFLED, BALANCED = "shuffled", "balanced"
+SAMPLINGS = (SHUFFLED, BALANCED)
 SUM, MEAN = "sum", "mean"
 REDUCTIONS = (SUM, MEAN)
 #: Whose gap is penalised: both sides of L̄ (the paper), or only the groups above it.
@@ -32,6 +33,8 @@ ESTIMATES = (BATCH, CORRECTED, MEMORY)
 class Terms:
     """The terms of an objective: λ, how the squares of the groups are put together, on which side, from what.
 
+    `sampling`: how the rows of a step are drawn. Where it is `balanced` a step holds every group equally often,
+    so that a group's share of the rows drawn is 1/K, whatever its share of the training set.
     Raises FairauditError for a λ that is negative or not finite, and for a word it does not know.
     """
 
@@ -39,6 +42,7 @@ class Terms:
     reduction: str = SUM
     sided: str = BOTH
     estimate: str = BATCH
+    sampling: str = SHUFFLED
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.penalty) or self.penalty < 0:
@@ -49,6 +53,7 @@ class Terms:
             ("reduction", self.reduction, REDUCTIONS),
             ("sided", self.sided, SIDES),
             ("estimate", self.estimate, ESTIMATES),
+            ("sampling", self.sampling, SAMPLINGS),
         ):
             if value not in known:
                 raise FairauditError(f"{word} is {', '.join(known[:-1])} or {known[-1]}, not '{value}'.")
@@ -66,7 +71,8 @@ class Method:
     """`objective` takes the rows of each group in the training set, in the order of the groups, and the terms.
 
     `compares_groups`: the method is nothing without at least two groups. `terms`, `learning_rate`: its own,
-    where the user gives none. `fit` does the work.
+    where the user gives none. `fit` does the work. `about` (what it does), `needs` (of the data), `choose` (when)
+    and `paper` are what `fairaudit mitigate --list` tells, each a line or two of plain words.
     """
 
     name: str
@@ -76,13 +82,25 @@ class Method:
     learning_rate: float
     objective: Callable[[tuple[int, ...], Terms], Objective]
     terms: Terms = Terms()
-    sampling: str = SHUFFLED
     fit: Callable[[Task], Fitted] = train
+    needs: str = "nothing but labels; a sensitive attribute only to judge by"
+    choose: str = ""
+    paper: str = ""
 
     @property
     def adapts(self) -> bool:
         """Whether LoRA is put on the model."""
         return self.trains == ADAPTER
+
+    @property
+    def trains_by_steps(self) -> bool:
+        """Whether it has a learning rate."""
+        return self.trains in (ADAPTER, EVERYTHING)
+
+    @property
+    def penalises(self) -> bool:
+        """Whether it has a λ."""
+        return self.compares_groups and self.objective is not mean_loss
 
 
 def mean_loss(counts: tuple[int, ...], terms: Terms) -> Objective:  # noqa: ARG001
