@@ -20,7 +20,9 @@ from fairaudit_mitigate.data import TRAIN, VALIDATION, Rows
 from fairaudit_mitigate.device import pick_device, pick_dtype
 from fairaudit_mitigate.groups import CELL, CLASS, Groups, group_rows
 from fairaudit_mitigate.inputs import Encoded
+from fairaudit_mitigate.methods.method import BALANCED
 from fairaudit_mitigate.predictions import table_of, target_ids
+from fairaudit_mitigate.sampling import BalancedOrder
 from fairaudit_mitigate.selection import Selector
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.task import Task
@@ -118,13 +120,14 @@ def feed_of(task: Task, model: Any, groups: Groups) -> Iterator[Feed]:  # noqa: 
     )
 
 
-def sampler_of(task: Task, groups: Groups) -> Any:  # noqa: ARG001
-    """The order in which a method draws the train rows; None: Trainer's own shuffle.
+def sampler_of(task: Task, groups: Groups) -> BalancedOrder | None:
+    """The order in which the method draws the train rows; None: Trainer's own shuffle.
 
     A sampler has `set_epoch(epoch)`, which is called before each epoch, and depends on seed and epoch alone:
     so every rank and every resumed run draws the same rows.
     """
-    return None
+    settings = task.settings
+    return BalancedOrder(groups.ids, settings.seed) if settings.terms.sampling == BALANCED else None
 
 
 def _run(trainer: FairnessTrainer) -> None:

@@ -31,6 +31,7 @@ from transformers import (
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate.inputs import GROUPS, LABELS
 from fairaudit_mitigate.objective import FairLoss, Objective, Statistics, batch_totals
+from fairaudit_mitigate.sampling import BalancedOrder
 from fairaudit_mitigate.voice import Voice
 
 #: What Trainer adds to the metrics of an evaluation and differs from run to run.
@@ -50,7 +51,7 @@ class FairnessTrainer(Trainer):
         *args: Any,
         objective: Objective | None = None,
         group_names: Sequence[str] = (),
-        sampler: Sampler[int] | None = None,
+        sampler: Sampler[int] | BalancedOrder | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -61,6 +62,8 @@ class FairnessTrainer(Trainer):
         self.group_names = tuple(group_names)
         self.history: list[dict[str, object]] = []
         self._sampler = sampler
+        if isinstance(sampler, BalancedOrder):
+            self.add_callback(FollowEpochs(sampler))
         self._totals: Tensor | None = None
         self._seen: list[Tensor] = []
         self._micro_batches = 1
@@ -76,7 +79,7 @@ class FairnessTrainer(Trainer):
         return super().create_scheduler(num_training_steps, optimizer)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
-        return self._sampler or super()._get_train_sampler(train_dataset)
+        return super()._get_train_sampler(train_dataset) if self._sampler is None else self._sampler
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
@@ -233,6 +236,27 @@ class KeepBest(TrainerCallback):
         key = (-math.inf if math.isnan(score) else score, metrics["accuracy"])
         if state.global_step and (self.best.state is None or key > self.best.key):
             self.best = Best(key, state.global_step, metrics, snapshot(kwargs["model"]))
+
+
+class FollowEpochs(TrainerCallback):
+    """Tells the order of the rows which epoch begins.
+
+    Trainer does too, but cannot reach it where training is taken up inside an epoch on several ranks: there
+    accelerate puts one wrapper more around the sampler than it looks through.
+    """
+
+    def __init__(self, order: BalancedOrder) -> None:
+        self._order = order
+
+    def on_epoch_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """The epoch that begins, or is taken up."""
+        self._order.set_epoch(int(state.epoch or 0))
 
 
 class ShowProgress(TrainerCallback):

@@ -130,7 +130,7 @@ def test_a_trainer_draws_balanced_steps_and_a_new_order_each_epoch(tmp_path: Pat
     )  # fmt: skip
     trainer = FairnessTrainer(
         model=Linear(), args=arguments, train_dataset=list(range(24)), data_collator=collate,
-        group_names=("a", "b"), order=BalancedOrder(groups, 7),
+        group_names=("a", "b"), sampler=BalancedOrder(groups, 7),
     )  # fmt: skip
     trainer.train()
     assert seen == [*balanced_order(groups, 7, 0).tolist(), *balanced_order(groups, 7, 1).tolist()]

@@ -9,4 +9,7 @@ METHOD = Method(
     True,
     1e-3,
     penalised,
+    needs="groups of the train rows",
+    choose="to reproduce the paper; it also pushes well-served groups down, so look at accuracy as λ grows",
+    paper="FairLoRA, arXiv 2410.17358",
 )
