@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fairaudit.errors import FairauditError
+from fairaudit_mitigate.layouts import Cropped
 
 CACHE_BYTES = 2**30
 LABELS, GROUPS = "labels", "groups"
