@@ -31,6 +31,9 @@ def _flags(
     id_: Annotated[str | None, _column("--id", "What names a row.")] = None,
     split_column: Annotated[str | None, _column("--split-column", "train, val or test.")] = None,
     cluster: Annotated[str | None, _column("--cluster", "What rows of one person or image share.")] = None,
+    layout: Annotated[
+        str | None, typer.Option("--layout", metavar="NAME", help="Layout of a published folder.")
+    ] = None,
     image_size: Annotated[int | None, _run("Side of the images, in pixels.")] = None,
     batch_size: Annotated[int, _run("Rows a forward pass.")] = 64,
     device: Annotated[str, _run("Where to compute.", "auto|cpu|cuda|mps")] = "auto",
@@ -48,7 +51,7 @@ def options(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags as keywords: `sensitive`, `columns`, `image_size`, `batch_size`, `device`, `dtype`."""
     from fairaudit_mitigate import Columns
 
-    roles = ("y_true", "image", "text", "id_", "split_column", "cluster")
+    roles = ("y_true", "image", "text", "id_", "split_column", "cluster", "layout")
     rest = {k: v for k, v in flags.items() if k not in (*roles, "sensitive")}
     return {
         "sensitive": tuple(flags["sensitive"] or ()),

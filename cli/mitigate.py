@@ -23,7 +23,7 @@ def _list(asked: bool) -> None:
 @trains
 def mitigate(
     model: Annotated[str, typer.Argument(help="Transformers folder or hub id.")],
-    data: Annotated[str, typer.Argument(help="Folder with metadata.csv, or a Parquet, CSV or TSV file.")],
+    data: Annotated[str, typer.Argument(help="Published folder, Parquet, CSV or TSV file.")],
     out: Annotated[str, typer.Option(metavar="DIR", help="New folder for the artefact and the evidence.")],
     options: dict[str, Any],
     training: dict[str, Any],

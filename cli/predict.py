@@ -15,7 +15,7 @@ from fairaudit_cli.data_inputs import reads_data
 @reads_data
 def predict(
     model: Annotated[str, typer.Argument(help="Transformers folder, hub id, or PEFT adapter folder.")],
-    data: Annotated[str, typer.Argument(help="Folder with metadata.csv, or a Parquet, CSV or TSV file.")],
+    data: Annotated[str, typer.Argument(help="Published folder, Parquet, CSV or TSV file.")],
     out: Annotated[
         str, typer.Option("--output", "-o", metavar="PATH", help="Predictions to write (.parquet).")
     ],

@@ -17,12 +17,11 @@ from fairaudit.column_names import KNOWN
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate import roles
 from fairaudit_mitigate.layouts import Cropped, Published, read_published
-from fairaudit_mitigate.roles import TEST as TEST
-from fairaudit_mitigate.roles import TRAIN as TRAIN
-from fairaudit_mitigate.roles import VALIDATION as VALIDATION
-from fairaudit_mitigate.roles import Columns as Columns
+from fairaudit_mitigate.roles import TEST, TRAIN, VALIDATION, Columns
 from fairaudit_mitigate.tables import read_table
 from fairaudit_mitigate.voice import Say, silent
+
+__all__ = ["TEST", "TRAIN", "VALIDATION", "Columns", "Rows", "read_rows", "with_validation"]
 
 T = TypeVar("T")
 

@@ -35,7 +35,7 @@ class Preprocessor:
     max_length: int = 512
     extra: tuple[tuple[str, object], ...] = ()
 
-    def encode(self, value: bytes | Path | str, name: str) -> dict[str, Any]:
+    def encode(self, value: bytes | Path | Cropped | str, name: str) -> dict[str, Any]:
         """One row: `pixel_values` [channels, height, width], or token ids. Errors call the row `name`."""
         if self.kind == "text":
             return dict(self.processor(str(value), truncation=True, max_length=self.max_length))
@@ -57,10 +57,13 @@ class Preprocessor:
         self.processor.save_pretrained(folder)
 
 
-def decode(value: bytes | Path | str, name: str) -> Image.Image:
+def decode(value: bytes | Path | Cropped | str, name: str) -> Image.Image:
     """The image as RGB. Raises FairauditError that names the row where it does not decode."""
     if isinstance(value, str):
         raise TypeError("an image is bytes or a path")
+    if isinstance(value, Cropped):
+        whole = decode(value.path, name)
+        return whole.crop((0, 0, whole.width, max(1, whole.height - value.bottom)))
     try:
         with Image.open(io.BytesIO(value) if isinstance(value, bytes) else value) as image:
             return image.convert("RGB")
@@ -76,7 +79,7 @@ class Encoded(Dataset[dict[str, Any]]):
 
     def __init__(
         self,
-        inputs: Sequence[bytes | Path | str],
+        inputs: Sequence[bytes | Path | Cropped | str],
         names: Sequence[str],
         preprocessor: Preprocessor,
         labels: Sequence[int],

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from fairaudit import __version__
 from fairaudit_mitigate.data import Rows
+from fairaudit_mitigate.layouts import Cropped
 
 SCHEMA = "fairaudit.mitigation"
 _PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors", "pillow", "numpy", "pyarrow")
@@ -32,7 +33,8 @@ def build_manifest(
 
 def data_checksums(rows: Rows) -> dict[str, object]:
     """SHA-256 of the table, and of the list of image files with their sizes (their content may be large)."""
-    images = [p for p in rows.inputs if isinstance(p, Path)]
+    files = [v.path if isinstance(v, Cropped) else v for v in rows.inputs]
+    images = [p for p in files if isinstance(p, Path)]
     found: dict[str, object] = {p.name: sha256(p) for p in rows.files}
     if images:
         listing = "\n".join(f"{p.name}\t{p.stat().st_size}" for p in sorted(set(images)))

@@ -60,7 +60,7 @@ def predict(
     """
     if out is not None:
         _check_ending(out)
-    rows = read_rows(data, columns, sensitive)
+    rows = read_rows(data, columns, sensitive, voice.say)
     chosen = rows if split == ALL else rows.of_split(split)
     classifier = load(model, Request(rows.kind, image_size=image_size, base=base), voice.say)
     names = output_names(rows.y_true, classifier.labels, str(data), voice.say)

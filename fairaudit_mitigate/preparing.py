@@ -86,7 +86,7 @@ def _positive(job: Job, names: Mapping[str, str], classifier: Classifier) -> str
 
 
 def _rows(job: Job, voice: Voice) -> Rows:
-    rows = read_rows(job.data, job.columns, job.sensitive)
+    rows = read_rows(job.data, job.columns, job.sensitive, voice.say)
     if not job.sensitive and rows.sensitive:
         voice.say(f"sensitive columns found by name: {', '.join(rows.sensitive)} (name them with -s).")
     rows, carved = with_validation(rows)
