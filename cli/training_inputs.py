@@ -28,6 +28,11 @@ def _flags(
     rank: Annotated[int, _in(_LORA, "Rank of LoRA.")] = 8,
     alpha: Annotated[int, _in(_LORA, "Alpha of LoRA.")] = 16,
     targets: Annotated[str, _in(_LORA, "Modules that get LoRA.", "NAME,…")] = "",
+    adapt: Annotated[str, _in(_LORA, "Blocks that are adapted.", "all|last-K")] = "all",
+    cache: Annotated[str | None, _in(_LORA, "Keep what last-K freezes here; off: no cache.", "DIR|off")] = None,
+    cache_dtype: Annotated[
+        str | None, _in(_LORA, "Its numbers; exact if not given.", "float32|float16|bfloat16")
+    ] = None,
     lr: Annotated[float | None, _in(_TRAINING, "Learning rate; the method's own if not given.")] = None,
     epochs: Annotated[float, _in(_TRAINING, "Passes over the train rows.")] = 4,
     max_steps: Annotated[int | None, _in(_TRAINING, "Stop after this many steps.")] = None,

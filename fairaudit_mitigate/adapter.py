@@ -148,9 +148,11 @@ def take_the_long_way(model: Any) -> None:
             module.use_nested_tensor = False
 
 
-def train_everything(model: Any) -> Adaptation:
-    """Every parameter trained (full fine-tuning)."""
-    model.requires_grad_(True)
+def train_everything(model: Any, only: Sequence[str] = ()) -> Adaptation:
+    """Every parameter trained (full fine-tuning); where `only` names modules, those and the head."""
+    model.requires_grad_(not only)
+    for name in (*only, *head_names(model)):
+        model.get_submodule(name).requires_grad_(True)
     return Adaptation((), head_names(model), *_counts(model))
 
 

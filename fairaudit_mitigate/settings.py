@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
-from fairaudit.errors import FairauditError
+from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit_mitigate.methods import Method, find_method
 from fairaudit_mitigate.methods.method import Terms
 
 SELECT = "worst_group_accuracy"
+#: `adapt`: every block. `cache`: none, the activations before the adapted blocks are computed each time.
+ALL, OFF = "all", "off"
+CACHE_DTYPES = ("float32", "float16", "bfloat16")
+_LAST = "last-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,8 @@ class Settings:
 
     The terms of the objective (`penalty`, `reduction`, `sided`, `estimate`, `sampling`) and `lr`, where None: the
     method's own.
+    `adapt`: `all` blocks or `last-K`. `cache`: the folder of the activations before those (kept, and found again
+    by any run on the same model and rows), `off`, or None: a temporary one; `cache_dtype` None: exact.
     """
 
     method: str = "fairlora"
@@ -39,6 +45,9 @@ class Settings:
     warmup: float = 0.05
     seed: int = 0
     select: str = SELECT
+    adapt: str = ALL
+    cache: str | None = None
+    cache_dtype: str | None = None
 
     def __post_init__(self) -> None:
         find_method(self.method)
@@ -57,6 +66,7 @@ class Settings:
             )
         if not 0 <= self.dropout < 1:
             raise FairauditError(f"LoRA's dropout lies in [0, 1), not {self.dropout}.")
+        _check_cache(self.adapt, self.cache, self.cache_dtype)
         if not 0 < self.rate < float("inf"):
             raise FairauditError(f"the learning rate is a finite number above 0, not {self.rate}.")
 
@@ -82,3 +92,22 @@ class Settings:
     def rate(self) -> float:
         """The learning rate: the one given, else the method's own."""
         return self.spec.learning_rate if self.lr is None else self.lr
+
+
+def last_blocks(adapt: str) -> int | None:
+    """The K of `last-K`; None for `all`. Raises FairauditError for any other word."""
+    number = adapt.removeprefix(_LAST)
+    if adapt == ALL:
+        return None
+    if adapt.startswith(_LAST) and number.isascii() and number.isdigit() and int(number) >= 1:
+        return int(number)
+    raise FairauditError(f"--adapt is all or last-K with K from 1 up (last-4), not '{adapt}'.")
+
+
+def _check_cache(adapt: str, cache: str | None, dtype: str | None) -> None:
+    if last_blocks(adapt) is None and (cache not in (None, OFF) or dtype is not None):
+        raise FairauditError("--cache and --cache-dtype hold what --adapt last-K freezes; give that as well.")
+    if dtype is not None and dtype not in CACHE_DTYPES:
+        raise FairauditError(
+            f"--cache-dtype is {', '.join(CACHE_DTYPES)}, not '{dtype}'.{did_you_mean(dtype, CACHE_DTYPES)}"
+        )
