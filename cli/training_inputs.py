@@ -29,7 +29,9 @@ def _flags(
     alpha: Annotated[int, _in(_LORA, "Alpha of LoRA.")] = 16,
     targets: Annotated[str, _in(_LORA, "Modules that get LoRA.", "NAME,…")] = "",
     adapt: Annotated[str, _in(_LORA, "Blocks that are adapted.", "all|last-K")] = "all",
-    cache: Annotated[str | None, _in(_LORA, "Keep what last-K freezes here; off: no cache.", "DIR|off")] = None,
+    cache: Annotated[
+        str | None, _in(_LORA, "Keep what last-K freezes here; off: no cache.", "DIR|off")
+    ] = None,
     cache_dtype: Annotated[
         str | None, _in(_LORA, "Its numbers; exact if not given.", "float32|float16|bfloat16")
     ] = None,

@@ -6,7 +6,7 @@ import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch
 
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate.adapter import Adaptation, add_adapter, train_everything
+from fairaudit_mitigate.blocks import cut_of, targets_after
 from fairaudit_mitigate.classifier import Classifier, quiet
 from fairaudit_mitigate.data import TRAIN, VALIDATION, Rows
 from fairaudit_mitigate.device import pick_device, pick_dtype
@@ -22,9 +23,10 @@ from fairaudit_mitigate.groups import CELL, CLASS, Groups, group_rows
 from fairaudit_mitigate.inputs import Encoded
 from fairaudit_mitigate.methods.method import BALANCED
 from fairaudit_mitigate.predictions import table_of, target_ids
+from fairaudit_mitigate.prefix import frozen_until, started_at
 from fairaudit_mitigate.sampling import BalancedOrder
 from fairaudit_mitigate.selection import Selector
-from fairaudit_mitigate.settings import Settings
+from fairaudit_mitigate.settings import OFF, Settings
 from fairaudit_mitigate.task import Task
 from fairaudit_mitigate.train import Best, FairnessTrainer, KeepBest, ShowProgress, restore
 from fairaudit_mitigate.voice import Voice
@@ -88,14 +90,20 @@ def fit(task: Task) -> Fitted:
 def trainable(task: Task) -> tuple[Any, Adaptation]:
     """The model with what the method trains of it: LoRA put on, or everything."""
     classifier, settings = task.classifier, task.settings
+    cut = cut_of(classifier.model, settings.adapt)
+    if cut is not None:
+        task.voice.say(
+            f"only {cut} and the head are adapted; what is before them is frozen, in evaluation mode."
+        )
     if not settings.spec.adapts:
-        return classifier.model, train_everything(classifier.model)
+        only = () if cut is None else (*cut.adapted, *classifier.fresh_modules)
+        return classifier.model, train_everything(classifier.model, only)
     return add_adapter(
         classifier.model,
         settings.rank,
         settings.alpha,
         settings.dropout,
-        settings.targets,
+        targets_after(classifier.model, cut, settings.targets),
         classifier.fresh_modules,
     )
 
@@ -111,13 +119,22 @@ class Feed:
 
 @contextmanager
 def feed_of(task: Task, model: Any, groups: Groups) -> Iterator[Feed]:  # noqa: ARG001
-    """The rows as the trainer reads them, for the time of training; afterwards the model is as it was."""
+    """The rows as the trainer reads them, for the time of training; afterwards the model is as it was.
+
+    Where only the last blocks are adapted: their activations before those, unless the cache is off.
+    """
+    cut = cut_of(task.classifier.model, task.settings.adapt)
+    if cut is not None and task.settings.cache != OFF:
+        with started_at(task, cut, groups) as (train_data, val_data, collate):
+            yield Feed(train_data, val_data, collate)
+        return
     train, val = task.rows.of_split(TRAIN), task.rows.of_split(VALIDATION)
-    yield Feed(
-        _encoded(task.classifier, train, groups),
-        _encoded(task.classifier, val, None),
-        task.classifier.preprocessor.collate,
-    )
+    with nullcontext() if cut is None else frozen_until(task, cut):
+        yield Feed(
+            _encoded(task.classifier, train, groups),
+            _encoded(task.classifier, val, None),
+            task.classifier.preprocessor.collate,
+        )
 
 
 def sampler_of(task: Task, groups: Groups) -> BalancedOrder | None:
