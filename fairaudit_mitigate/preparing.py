@@ -41,11 +41,11 @@ def from_audit(
     return chosen, positive or found.positive, settings
 
 
-def prepared(job: Job, policy: Policy | None, folder: Path, voice: Voice) -> Work:
-    """Rows and model, loaded and fitted to each other."""
+def prepared(job: Job, policy: Policy | None, folder: Path, voice: Voice, rows: Rows | None = None) -> Work:
+    """Rows and model, loaded and fitted to each other. `rows`: those of the job, where they are read already."""
     from transformers import set_seed
 
-    rows = _rows(job, voice)
+    rows = read_splits(job, voice) if rows is None else rows
     if policy is not None:
         rows = policy_loop.grouped(rows, policy)
     rows.of_split(TEST)
@@ -85,7 +85,8 @@ def _positive(job: Job, names: Mapping[str, str], classifier: Classifier) -> str
     return positive
 
 
-def _rows(job: Job, voice: Voice) -> Rows:
+def read_splits(job: Job, voice: Voice) -> Rows:
+    """The rows of the job with a validation split: the data's own, or one set aside."""
     rows = read_rows(job.data, job.columns, job.sensitive, voice.say)
     if not job.sensitive and rows.sensitive:
         voice.say(f"sensitive columns found by name: {', '.join(rows.sensitive)} (name them with -s).")

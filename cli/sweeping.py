@@ -1,0 +1,84 @@
+"""What `fairaudit sweep` shows, and its exit code: the numbers are fairaudit_mitigate's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fairaudit.errors import FairauditError, did_you_mean
+from fairaudit.report import text
+from fairaudit.report.blocks import Block
+
+if TYPE_CHECKING:
+    from fairaudit_mitigate.sweeping.plan import Plan
+    from fairaudit_mitigate.voice import Voice
+
+TABLES = ("md", "csv", "latex")
+FORMATS = ("json", *TABLES, "text")
+DONE, NOTHING, INCOMPLETE = 0, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a sweep came to: a page, the texts of its formats, the exit code."""
+
+    page: list[Block]
+    writers: Mapping[str, Callable[[], str]]
+    exit_code: int
+
+
+def check(table: str | None) -> None:
+    """Raise FairauditError for a form of table that there is not."""
+    if table is not None and table not in TABLES:
+        raise FairauditError(f"--table is {', '.join(TABLES)}, not '{table}'.{did_you_mean(table, TABLES)}")
+
+
+def read(path: str, data: Sequence[str] | None, models: Sequence[str] | None) -> Plan:
+    """The plan, with other places for its data sets and models where they are given."""
+    from fairaudit_mitigate.sweeping.plan import moved
+    from fairaudit_mitigate.sweeping.plan_file import read_plan
+
+    return moved(read_plan(path), data or (), models or ())
+
+
+def listed(plan: Plan, out: str, only: str, voice: Voice) -> str:
+    """The cells, one a line, with what is there of each."""
+    from fairaudit_mitigate.sweeping.sweep import listing
+
+    cells = listing(plan, out, only, voice)
+    missing = sum(state == "to run" for _, state in cells)
+    lines = [f"{cell.key}  {cell}  {state}" for cell, state in cells]
+    later = "" if plan.tune is None else "; what validation chooses then runs over the other seeds"
+    return "\n".join([*lines, f"{len(cells)} cells, {missing} to run{later}"]) + "\n"
+
+
+def run(plan: Plan, out: str, voice: Voice, **how: Any) -> Shown:
+    """Run the sweep and put what it found into words."""
+    from fairaudit.document import document
+    from fairaudit_mitigate.sweeping import page, tables
+    from fairaudit_mitigate.sweeping.significance import t_tests
+    from fairaudit_mitigate.sweeping.summary import summarise
+    from fairaudit_mitigate.sweeping.sweep import sweep
+
+    results = sweep(plan, out, voice=voice, **how)
+    summary = summarise(results)
+    tests = t_tests(summary, plan.family or tuple(m.metric for m in summary.measures))
+    blocks, code = page.page(results, summary, tests), _exit_code(results)
+    note = page.notes(summary, tests)
+    writers: dict[str, Callable[[], str]] = {
+        "json": lambda: document(
+            page.SCHEMA, page.VERSION, page.content(results, summary, tests), exit_code=code
+        ),
+        "text": lambda: text.plain(text.lines(blocks)),
+        "md": lambda: f"{tables.markdown(summary, tests)}\n{note}\n",
+        "csv": lambda: tables.comma(summary, tests),
+        "latex": lambda: f"{tables.latex(summary, tests)}% {note}\n",
+    }
+    return Shown(blocks, writers, code)
+
+
+def _exit_code(results: Any) -> int:
+    if not results.failed:
+        return DONE
+    return NOTHING if len(results.failed) == len(results.entries) else INCOMPLETE

@@ -1,0 +1,97 @@
+"""A data set and a model as the cells of a sweep share them: rows read once, checksums taken once."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from fairaudit.errors import FairauditError
+from fairaudit_mitigate import policy_loop
+from fairaudit_mitigate.data import TEST, Rows, read_rows, with_validation
+from fairaudit_mitigate.manifest import data_checksums, model_checksums
+from fairaudit_mitigate.settings import Settings
+from fairaudit_mitigate.sweeping.cells import Cell
+from fairaudit_mitigate.sweeping.plan import DataSpec, ModelSpec, Plan
+
+if TYPE_CHECKING:
+    from fairaudit.policy import Policy
+    from fairaudit_mitigate.voice import Say
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """A data set as it was read. `checksums` name its content."""
+
+    spec: DataSpec
+    rows: Rows
+    checksums: dict[str, object]
+    policy: Policy | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bench:
+    """A data set and a model. `checksums`: the model's, or its name where it is on the hub."""
+
+    table: Table
+    model: ModelSpec
+    checksums: dict[str, Any]
+
+    def cell(self, settings: Settings, dtype: str) -> Cell:
+        """The cell of these settings."""
+        spec, model = self.table.spec, self.model
+        inputs = {
+            "data": self.table.checksums,
+            "columns": asdict(spec.columns),
+            "sensitive": list(self.table.rows.sensitive),
+            "positive": spec.positive,
+            "model": self.checksums,
+            "new_head": model.new_head,
+            "image_size": model.image_size,
+        }
+        return Cell(spec.name, model.name, settings, dtype, inputs)
+
+
+def benches(plan: Plan, say: Say) -> dict[tuple[str, str], Bench]:
+    """Every data set with every model of the plan, by their names."""
+    policy = _policy(plan)
+    tables = [_table(spec, policy, say) for spec in plan.data]
+    models = [(spec, model_checksums(spec.path) or {"hub": spec.path}) for spec in plan.models]
+    return {
+        (table.spec.name, spec.name): Bench(table, spec, dict(found))
+        for table in tables
+        for spec, found in models
+    }
+
+
+def _policy(plan: Plan) -> Policy | None:
+    from fairaudit_mitigate.reaudit import policy_of
+
+    if not plan.is_policy:
+        return None
+    policy = policy_of(plan.select)
+    policy_loop.check_usable(policy, force=True)
+    return policy
+
+
+def _table(spec: DataSpec, policy: Policy | None, say: Say) -> Table:
+    """The data set with its splits; where a policy chooses, with what the policy says of its columns."""
+    if policy is not None:
+        roles = policy_loop.supplied(policy, spec.sensitive, spec.positive, spec.columns)
+        spec = replace(spec, sensitive=roles[0], positive=roles[1], columns=roles[2])
+    rows, carved = with_validation(read_rows(spec.path, spec.columns, spec.sensitive, say))
+    checksums: dict[str, object] = dict(data_checksums(rows))
+    if carved:
+        say(
+            f"{spec.name} has no val split: 15 % of its train rows, by hash of their id, are set aside as one."
+        )
+    if not spec.sensitive and rows.sensitive:
+        say(f"{spec.name}: sensitive columns found by name: {', '.join(rows.sensitive)}.")
+    rows.of_split(TEST)
+    if policy is not None:
+        rows = policy_loop.grouped(rows, policy)
+        checksums["grouped"] = {k: policy.data[k] for k in ("bins", "na") if k in policy.data}
+    if spec.columns.cluster in rows.sensitive:
+        raise FairauditError(
+            f"{spec.name}: '{spec.columns.cluster}' is both cluster and sensitive; drop one."
+        )
+    return Table(spec, rows, checksums, policy)
