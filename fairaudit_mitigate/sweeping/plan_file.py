@@ -229,7 +229,7 @@ def _check(lists: Mapping[str, tuple[Any, ...]], table: _Table, common: _Table) 
         try:
             settings_of(values)
         except FairauditError as error:
-            key = next((k for k in values if _alone(values, k) == str(error)), None)
+            key = next((k for k in ("method", *values) if _alone(values, k) == str(error)), None)
             owner = common if key in common.values and key not in table.values else table
             raise owner.error(key if key in owner.values else None, str(error)) from error
 
