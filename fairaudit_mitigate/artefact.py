@@ -13,7 +13,9 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from fairaudit.errors import FairauditError
-from fairaudit_mitigate.classifier import Classifier, quiet
+from fairaudit_mitigate import lineage
+from fairaudit_mitigate.classifier import Classifier
+from fairaudit_mitigate.weights import quiet
 
 ADAPTER, MODEL, MERGED = "adapter", "model", "merged"
 
@@ -64,6 +66,7 @@ def save(model: Any, classifier: Classifier, folder: Path) -> Path:
             )  # PEFT's empty form; what happened stands in the manifest
             inner.config.architectures = [type(inner).__name__]
             inner.config.save_pretrained(place)
+            lineage.write(place, classifier.fingerprint)
         else:
             inner.save_pretrained(place)
         classifier.preprocessor.save(place)

@@ -6,20 +6,28 @@ Weights are read from safetensors only and no code of a checkpoint is ever run.
 from __future__ import annotations
 
 import json
-import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fairaudit.errors import FairauditError
+from fairaudit_mitigate import lineage
 from fairaudit_mitigate.adapter import head_names
 from fairaudit_mitigate.inputs import Preprocessor
 from fairaudit_mitigate.preprocess import image_preprocessor, text_preprocessor
 from fairaudit_mitigate.voice import Say, silent
+from fairaudit_mitigate.weights import (
+    check_shapes,
+    draw_again,
+    first_line,
+    from_pretrained,
+    in_head,
+    quiet,
+    with_adapter,
+)
 
-ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
+ADAPTER_CONFIG = "adapter_config.json"
 _HEADS = {"image": "ForImageClassification", "text": "ForSequenceClassification"}
 
 
@@ -28,7 +36,7 @@ class Classifier:
     """`labels[k]` names output k. `fresh_head`: the head has random weights, the checkpoint had none.
 
     `fresh_modules` are other modules the checkpoint lacks (a pooler), to be trained like the head. `source`
-    is what the user named; `base` differs from it where `source` is an adapter.
+    is what the user named; `base` differs from it where `source` is an adapter, and `fingerprint` is the base's.
     """
 
     model: Any
@@ -38,6 +46,7 @@ class Classifier:
     source: str
     base: str
     fresh_modules: tuple[str, ...] = ()
+    fingerprint: str = ""
 
     @property
     def is_adapter(self) -> bool:
@@ -68,8 +77,10 @@ def load(source: str | Path, request: Request, say: Say = silent) -> Classifier:
     base = name if adapter is None else request.base or _base_of(adapter)
     config = _config(str(adapter) if adapter and (adapter / "config.json").is_file() else base)
     model, fresh, modules, lacking = _model(base, config, request, adapter is not None)
+    known = lineage.fingerprint(model, (*head_names(model), *modules, *lacking))
     if adapter is not None:
-        model = _with_adapter(model, adapter, lacking)
+        lineage.check(adapter, known, base, say)
+        model = with_adapter(model, adapter, lacking)
     labels = _output_names(model.config, request.new_labels if fresh else ())
     build = text_preprocessor if request.kind == "text" else image_preprocessor
     with quiet():
@@ -77,7 +88,7 @@ def load(source: str | Path, request: Request, say: Say = silent) -> Classifier:
     model.eval()
     if fresh:
         say(f"'{name}' has no trained head for these classes: a fresh one of {len(labels)} outputs is added.")
-    return Classifier(model, preprocessor, labels, fresh, name, base, modules)
+    return Classifier(model, preprocessor, labels, fresh, name, base, modules, known)
 
 
 def _check_folder(name: str) -> None:
@@ -123,7 +134,7 @@ def _config(source: str) -> Any:
         return AutoConfig.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise FairauditError(
-            f"the model '{source}' has no usable configuration: {_first_line(error)}"
+            f"the model '{source}' has no usable configuration: {first_line(error)}"
         ) from error
 
 
@@ -143,46 +154,20 @@ def _model(
             )
         config.id2label = dict(enumerate(request.new_labels))
         config.label2id = {label: k for k, label in config.id2label.items()}
-    model, info = _from_pretrained(loader, base, config)
+    model, info = from_pretrained(loader, base, config)
     heads = head_names(model)
-    _check_shapes(base, info["mismatched_keys"], heads)
-    foreign = [k for k in info["missing_keys"] if not _in_head(k, heads)]
+    check_shapes(base, info["mismatched_keys"], heads)
+    foreign = [k for k in info["missing_keys"] if not in_head(k, heads)]
     if foreign or (not fresh and not under_adapter and (info["missing_keys"] or info["mismatched_keys"])):
         lost = sorted(foreign or [*info["missing_keys"], *(k[0] for k in info["mismatched_keys"])])
         raise FairauditError(
             f"the weights of '{base}' lack {len(lost)} tensors of its model (first: {lost[0]})."
         )
     if request.new_head and has_head:
-        _draw_again(model, heads)
+        draw_again(model, heads)
     poolers = {k.rsplit(".pooler.", 1)[0] + ".pooler" for k in info["missing_keys"] if ".pooler." in k}
     lacking = (*info["missing_keys"], *(k[0] for k in info["mismatched_keys"]))
     return model, fresh, tuple(sorted(poolers)), lacking
-
-
-def _check_shapes(base: str, mismatched: Iterable[Sequence[Any]], heads: Sequence[str]) -> None:
-    """Only the head may have another shape; anything else would silently get random weights."""
-    for key, stored, wanted in sorted(mismatched, key=lambda found: str(found[0])):
-        if key.split(".", 1)[0] not in heads:
-            raise FairauditError(
-                f"the weights of '{base}' do not fit its config.json: '{key}' has shape {tuple(stored)}, "
-                f"the model {tuple(wanted)}; mend the folder."
-            )
-
-
-def _draw_again(model: Any, heads: Sequence[str]) -> None:
-    """Give the heads new random weights; transformers marks what it has loaded and would leave it alone."""
-    for head in heads:
-        for module in model.get_submodule(head).modules():
-            for marked in (module, *module.parameters(recurse=False)):
-                marked._is_hf_initialized = False
-            if hasattr(module, "reset_parameters"):
-                module.reset_parameters()
-            model._init_weights(module)
-
-
-def _in_head(key: str, heads: Sequence[str]) -> bool:
-    """Also the pooler: encoders saved without one get a fresh one, which is trained like the head."""
-    return key.split(".", 1)[0] in heads or ".pooler." in key
 
 
 def _loader(config: Any, kind: str) -> Any:
@@ -197,52 +182,6 @@ def _loader(config: Any, kind: str) -> Any:
     return loader
 
 
-def _from_pretrained(loader: Any, base: str, config: Any) -> tuple[Any, dict[str, Any]]:
-    import torch
-    from safetensors import SafetensorError
-
-    try:
-        with quiet():
-            model, info = loader.from_pretrained(
-                base, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False,
-                output_loading_info=True, ignore_mismatched_sizes=True,
-            )  # fmt: skip
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        raise FairauditError(
-            f"the weights of '{base}' cannot be loaded (safetensors only): {_first_line(error)}"
-        ) from error
-    return model, info
-
-
-def _with_adapter(model: Any, folder: Path, lacking: Sequence[str]) -> Any:
-    """The model with the adapter on it. `lacking`: tensors the base has not; the adapter must bring them."""
-    from peft import PeftModel
-    from safetensors import SafetensorError, safe_open
-
-    if not (folder / ADAPTER_WEIGHTS).is_file():
-        raise FairauditError(f"the adapter '{folder}' has no {ADAPTER_WEIGHTS}; save it as safetensors.")
-    try:
-        with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as file:
-            stored = set(file.keys())
-        with quiet():
-            # PEFT only warns of LoRA tensors that are not in the file
-            warnings.filterwarnings("error", message="Found missing adapter keys")
-            wrapped = PeftModel.from_pretrained(model, str(folder))
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError, UserWarning) as error:
-        raise FairauditError(
-            f"the adapter '{folder}' does not fit its base model: {_first_line(error)}"
-        ) from error
-    whole = [n for n, _ in wrapped.named_parameters() if ".modules_to_save." in n]
-    wanted = {n.replace(".modules_to_save.default.", ".") for n in whole}
-    lost = sorted((wanted | {f"base_model.model.{k}" for k in lacking}) - stored)
-    if lost:
-        raise FairauditError(
-            f"the adapter '{folder}' lacks {len(lost)} tensors that its base does not have either "
-            f"(first: {lost[0].removeprefix('base_model.model.')}); save it with its head."
-        )
-    return wrapped
-
-
 def _output_names(config: Any, new: Sequence[str]) -> tuple[str, ...]:
     """The names of the outputs; a bare number where the checkpoint only has the placeholder LABEL_k."""
     if new:
@@ -253,28 +192,3 @@ def _output_names(config: Any, new: Sequence[str]) -> tuple[str, ...]:
         if names == tuple(f"LABEL_{k}" for k in range(len(names)))
         else names
     )
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without transformers' loading report and bars: what matters of them is said in one sentence of ours."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", FutureWarning
-            )  # transformers' and PEFT's, about each other's names
-            yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def _first_line(error: BaseException) -> str:
-    text = (str(error) or type(error).__name__).strip().splitlines()[0]
-    return text if text.endswith(".") else text + "."

@@ -16,7 +16,7 @@ import torch
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate.adapter import Adaptation, add_adapter, train_everything
 from fairaudit_mitigate.blocks import cut_of, targets_after
-from fairaudit_mitigate.classifier import Classifier, quiet
+from fairaudit_mitigate.classifier import Classifier
 from fairaudit_mitigate.data import TRAIN, VALIDATION, Rows
 from fairaudit_mitigate.device import pick_device, pick_dtype
 from fairaudit_mitigate.groups import CELL, CLASS, Groups, group_rows
@@ -30,6 +30,7 @@ from fairaudit_mitigate.settings import OFF, Settings
 from fairaudit_mitigate.task import Task
 from fairaudit_mitigate.train import Best, FairnessTrainer, KeepBest, ShowProgress, restore
 from fairaudit_mitigate.voice import Voice
+from fairaudit_mitigate.weights import quiet
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "good", "bad", "man", "woman", "the", "a", "film", "day"]
-END = WORDS.index("[SEP]")
+ENDS = {"bos_token_id": WORDS.index("[CLS]"), "eos_token_id": WORDS.index("[SEP]")}
 SIDE = 16
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -56,13 +56,13 @@ def _image_config(kind: str) -> Any:
     if kind == "dinov2":
         return t.Dinov2Config(**_SMALL, **square, mlp_ratio=2)
     if kind == "clip":
-        text = {**_SMALL, "vocab_size": len(WORDS), "max_position_embeddings": 16, "eos_token_id": END}
+        text = {**_SMALL, "vocab_size": len(WORDS), "max_position_embeddings": 16, **ENDS}
         return t.CLIPConfig(vision_config={**_SMALL, **square}, text_config=text, projection_dim=8)
     stages = {"hidden_sizes": [8, 16], "depths": [2, 1]}
     if kind == "resnet":
         return t.ResNetConfig(embedding_size=8, **stages)
     if kind == "convnext":
-        return t.ConvNextConfig(num_stages=2, patch_size=2, image_size=SIDE, **stages)
+        return t.ConvNextConfig(num_stages=2, patch_size=2, layer_scale_init_value=1.0, **stages)
     if kind == "regnet":
         return t.RegNetConfig(embedding_size=8, groups_width=4, **stages)
     return t.Swinv2Config(
@@ -79,7 +79,7 @@ def _text_config(kind: str) -> Any:
     if kind == "roberta":
         return t.RobertaConfig(**_SMALL, **words, max_position_embeddings=34, pad_token_id=0)
     if kind == "gpt2":
-        return t.GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=32, **words, eos_token_id=END)
+        return t.GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=32, **words, **ENDS)
     config = t.MistralConfig if kind == "mistral" else t.LlamaConfig
     return config(**_SMALL, **words, num_key_value_heads=1, max_position_embeddings=32)
 

@@ -17,8 +17,8 @@ from safetensors.torch import load_file, save_file
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate.adapter import add_adapter, head_names, leaves, lora_targets, train_everything
 from fairaudit_mitigate.artefact import save
-from fairaudit_mitigate.classifier import ADAPTER_WEIGHTS as WEIGHTS
 from fairaudit_mitigate.classifier import Request, load
+from fairaudit_mitigate.weights import ADAPTER_WEIGHTS as WEIGHTS
 
 EXPECTED = {
     "vit": (12, ["q_proj", "k_proj", "v_proj", "o_proj", "fc1", "fc2"]),
@@ -186,3 +186,33 @@ def test_broken_adapters_are_one_sentence(tmp_path: Path) -> None:
         (place / "adapter_config.json").write_text(text)
         with pytest.raises(FairauditError, match="adapter"):
             load(place, Request("text"))
+
+
+def test_an_adapter_of_another_base_with_its_shapes_is_refused(tmp_path: Path) -> None:
+    place = saved_adapter(tmp_path / "a")
+    other = models.save_model("bert", tmp_path / "other")
+    assert load(place, Request("text", base=str(other))).is_adapter  # the same weights, copied
+    weights = load_file(other / "model.safetensors")
+    weights["bert.encoder.layer.1.output.dense.weight"] += 1e-3
+    save_file(weights, other / "model.safetensors", {"format": "pt"})
+    with pytest.raises(FairauditError, match=r"trained on other weights than those of .*other.*--base"):
+        load(place, Request("text", base=str(other)))
+
+
+def test_another_head_on_the_base_is_no_other_base(tmp_path: Path) -> None:
+    place = saved_adapter(tmp_path / "a")
+    weights = load_file(tmp_path / "a/m/model.safetensors")
+    weights["classifier.weight"] += 1
+    save_file(weights, tmp_path / "a/m/model.safetensors", {"format": "pt"})
+    assert load(place, Request("text")).is_adapter
+
+
+def test_an_adapter_that_does_not_tell_its_base_is_said(tmp_path: Path) -> None:
+    place = saved_adapter(tmp_path)
+    said: list[str] = []
+    (place / "base_fingerprint.json").unlink()
+    load(place, Request("text"), said.append)
+    assert any("does not say on which weights" in s for s in said)
+    (place / "base_fingerprint.json").write_text("[]")
+    with pytest.raises(FairauditError, match="save the adapter again"):
+        load(place, Request("text"))

@@ -176,8 +176,12 @@ def test_pickled_weights_are_refused(tmp_path: Path) -> None:
     model = models.save_model("bert", tmp_path / "m")
     (model / "model.safetensors").rename(model / "other")
     torch.save({}, model / "pytorch_model.bin")
-    with pytest.raises(FairauditError, match="safetensors only"):
-        predict(model, models.save_texts(tmp_path / "d.csv", n=2))
+    data = models.save_texts(tmp_path / "d.csv", n=2)
+    with pytest.raises(FairauditError, match=r"pickled weights \(pytorch_model\.bin\).*safetensors only"):
+        predict(model, data)
+    (model / "pytorch_model.bin").unlink()
+    with pytest.raises(FairauditError, match=r"a config\.json and no weights"):
+        predict(model, data)
 
 
 def test_broken_configs_and_weights(tmp_path: Path) -> None:
