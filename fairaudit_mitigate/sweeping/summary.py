@@ -64,8 +64,9 @@ class Line:
         return mean(self.values[k]) if self.values[k] else math.nan
 
     def sd(self, k: int) -> float:
-        """The standard deviation over seeds (n - 1); NaN of fewer than two."""
-        return stdev(self.values[k]) if len(self.values[k]) > 1 else math.nan
+        """The standard deviation over seeds (n - 1); NaN of fewer than two, or where one seed has none."""
+        known = len(self.values[k]) > 1 and all(map(math.isfinite, self.values[k]))
+        return stdev(self.values[k]) if known else math.nan
 
 
 @dataclass(frozen=True, slots=True)
