@@ -63,7 +63,7 @@ def fit(task: Task) -> Fitted:
     groups = training_groups(task.rows.of_split(TRAIN), task.settings)
     model, adaptation = trainable(task)
     task.voice.say(f"{task.settings.method}: {adaptation}.")
-    selector = _selector(task)
+    selector = selector_of(task)
     history: list[dict[str, object]] = []
     keeper = KeepBest(selector.score, history)
     with tempfile.TemporaryDirectory() as scratch, feed_of(task, model, groups) as feed:
@@ -165,7 +165,8 @@ def _encoded(classifier: Classifier, rows: Rows, groups: Groups | None) -> Encod
     )
 
 
-def _selector(task: Task) -> Selector:
+def selector_of(task: Task) -> Selector:
+    """What scores predictions of the val rows."""
     from fairaudit_mitigate.reaudit import better_direction
 
     classifier, val, metric = task.classifier, task.rows.of_split(VALIDATION), task.settings.select

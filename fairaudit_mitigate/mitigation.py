@@ -170,7 +170,7 @@ def _repaired(work: Work, before: Audit, first: Verdict | None = None) -> Mitiga
     reloaded = load(place, Request(work.rows.kind), voice.say)
     difference = _check(fitted, work.classifier, reloaded, work.test, job, place)
     work.predict(reloaded, AFTER)
-    if job.merge and job.settings.spec.adapts:
+    if job.merge and job.settings.spec.merges:
         merged = load(save_merged(reloaded, folder), Request(work.rows.kind), voice.say)
         _check(fitted, work.classifier, merged, work.test, job, folder / MERGED)
     proof = prove(before, folder / BEFORE, folder / AFTER, *work.roles)

@@ -91,6 +91,11 @@ def read_splits(job: Job, voice: Voice) -> Rows:
     if not job.sensitive and rows.sensitive:
         voice.say(f"sensitive columns found by name: {', '.join(rows.sensitive)} (name them with -s).")
     rows, carved = with_validation(rows)
+    if carved and job.settings.spec.fits_validation:
+        raise FairauditError(
+            f"{job.settings.method} is fitted to val rows, which the model has not seen, and '{job.data}' has none; "
+            "mark such rows as val in its split column."
+        )
     if carved:
         voice.say(
             "the data has no val split: 15 % of the train rows, by hash of their id, are set aside as one."

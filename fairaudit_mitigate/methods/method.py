@@ -72,7 +72,8 @@ class Method:
 
     `compares_groups`: the method is nothing without at least two groups. `terms`, `learning_rate`: its own,
     where the user gives none. `fit` does the work. `about` (what it does), `needs` (of the data), `choose` (when)
-    and `paper` are what `fairaudit mitigate --list` tells, each a line or two of plain words.
+    and `paper` are what `fairaudit mitigate --list` tells, a line of plain words each. `fits_validation`: it is
+    fitted to val rows, which have to be given then.
     """
 
     name: str
@@ -86,11 +87,17 @@ class Method:
     needs: str = "nothing but labels; a sensitive attribute only to judge by"
     choose: str = ""
     paper: str = ""
+    fits_validation: bool = False
 
     @property
     def adapts(self) -> bool:
         """Whether LoRA is put on the model."""
         return self.trains == ADAPTER
+
+    @property
+    def merges(self) -> bool:
+        """Whether its artefact is an adapter, which can be merged."""
+        return self.trains in (ADAPTER, HEAD)
 
     @property
     def trains_by_steps(self) -> bool:
