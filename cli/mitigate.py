@@ -32,6 +32,7 @@ def mitigate(
     audit: Annotated[str | None, typer.Option(metavar="FILE", help="Audit: columns, class, flag.")] = None,
     policy: Annotated[str | None, typer.Option(metavar="FILE", help="Gate before and after by it.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Go on where nothing is to be repaired.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run of --out.")] = False,
     merge: Annotated[bool, typer.Option("--merge", help="Also write the merged model.")] = False,
     new_head: Annotated[bool, typer.Option("--new-head", help="Put a fresh head on the model.")] = False,
     list_: Annotated[bool, typer.Option("--list", callback=_list, is_eager=True, help="Methods.")] = False,
@@ -51,7 +52,7 @@ def mitigate(
     with progress.voice() as voice:
         done = run(
             model, data, out=out, method=method, positive=positive, audit=audit, policy=policy, force=force,
-            merge=merge, new_head=new_head, voice=voice, **training, **options,
+            resume=resume, merge=merge, new_head=new_head, voice=voice, **training, **options,
         )  # fmt: skip
     output.write_all(wanted, repairing.writers(done, method))
     if json:

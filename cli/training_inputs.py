@@ -41,6 +41,22 @@ def _flags(
     accumulate: Annotated[int, _in(_TRAINING, "Micro-batches (of --batch-size) a step.")] = 1,
     select: Annotated[str, _in(_TRAINING, "Validation metric of the best step.")] = "worst_group_accuracy",
     seed: Annotated[int, _in(_TRAINING, "Seed of everything random.")] = 0,
+    eval_every: Annotated[
+        int | None, _in(_TRAINING, "Steps between evaluations; an epoch's if not given.")
+    ] = None,
+    save_every: Annotated[
+        int | None, _in(_TRAINING, "Steps between checkpoints; each evaluation if not given, 0: none.")
+    ] = None,
+    patience: Annotated[
+        int | None, _in(_TRAINING, "Stop after this many evaluations without a new best.")
+    ] = None,
+    checkpoint_gradients: Annotated[
+        bool,
+        typer.Option("--checkpoint-gradients", help="Less memory, more time.", rich_help_panel=_TRAINING),
+    ] = False,
+    report_to: Annotated[
+        list[str] | None, _in(_TRAINING, "Follow training there; repeatable.", "tensorboard|mlflow")
+    ] = None,
 ) -> None:
     """Only its signature is used."""
 
@@ -53,4 +69,4 @@ def trains(command: Callable[..., None]) -> Callable[..., None]:
 def training(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags as fields of `Settings`."""
     targets = tuple(t.strip() for t in flags["targets"].split(",") if t.strip())
-    return {**flags, "targets": targets}
+    return {**flags, "targets": targets, "report_to": tuple(flags["report_to"] or ())}

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from torch import Tensor
 
 from fairaudit.errors import FairauditError
@@ -18,29 +13,6 @@ from fairaudit_mitigate.classifier import Classifier
 from fairaudit_mitigate.weights import quiet
 
 ADAPTER, MODEL, MERGED = "adapter", "model", "merged"
-
-
-@contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside `out`, moved there at the end; removed, with all in it, on any failure.
-
-    Raises FairauditError where `out` exists or cannot be written.
-    """
-    if out.exists() or out.is_symlink():
-        raise FairauditError(f"the output '{out}' exists; choose another --out or remove it.")
-    temporary: Path | None = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".part", dir=out.parent))
-        temporary.chmod(0o755)
-        yield temporary
-        temporary.rename(out)
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise FairauditError(f"cannot write '{out}': {reason}; choose another place.") from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def save(model: Any, classifier: Classifier, folder: Path) -> Path:

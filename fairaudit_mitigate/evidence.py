@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fairaudit_mitigate.reaudit import Proof
 
 BEFORE, AFTER = "predictions_before.parquet", "predictions_after.parquet"
+LOGS = "logs"
 #: The verdicts of a policy, in the order in which they are reached, and what each is about.
 VERDICTS = (("verdict_before", BEFORE), ("verdict_after", AFTER))
 
@@ -32,6 +33,8 @@ def results_of(fitted: Fitted, difference: float) -> dict[str, object]:
         "best_step": fitted.best.step,
         "validation": dict(fitted.best.metrics or {}),
         "largest_logit_difference_after_reload": difference,
+        "seconds_training": fitted.seconds,
+        "peak_memory_bytes": fitted.peak_memory,
     }
 
 

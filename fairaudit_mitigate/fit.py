@@ -8,12 +8,15 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from transformers import set_seed
 
 from fairaudit.errors import FairauditError
+from fairaudit_mitigate import checkpoint, ranks
 from fairaudit_mitigate.adapter import Adaptation, add_adapter, train_everything
 from fairaudit_mitigate.blocks import cut_of, targets_after
 from fairaudit_mitigate.classifier import Classifier
@@ -21,6 +24,8 @@ from fairaudit_mitigate.data import TRAIN, VALIDATION, Rows
 from fairaudit_mitigate.device import pick_device, pick_dtype
 from fairaudit_mitigate.groups import CELL, CLASS, Groups, group_rows
 from fairaudit_mitigate.inputs import Encoded
+from fairaudit_mitigate.keeping import Best, KeepBest, Pace, ShowProgress, restore
+from fairaudit_mitigate.meter import start as start_meter
 from fairaudit_mitigate.methods.method import BALANCED
 from fairaudit_mitigate.predictions import table_of, target_ids
 from fairaudit_mitigate.prefix import frozen_until, started_at
@@ -28,20 +33,26 @@ from fairaudit_mitigate.sampling import BalancedOrder
 from fairaudit_mitigate.selection import Selector
 from fairaudit_mitigate.settings import OFF, Settings
 from fairaudit_mitigate.task import Task
-from fairaudit_mitigate.train import Best, FairnessTrainer, KeepBest, ShowProgress, restore
+from fairaudit_mitigate.train import FairnessTrainer
 from fairaudit_mitigate.voice import Voice
 from fairaudit_mitigate.weights import quiet
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
-    """The model as it was at `best.step`, what was trained of it, and one record a step in `history`."""
+    """The model as it was at `best.step`, what was trained of it, and one record a step in `history`.
+
+    `seconds` of training by the wall clock, its evaluations and, where it was resumed, its earlier parts
+    included; `peak_memory` in bytes while it lasted (of the accelerator, else of the process).
+    """
 
     model: Any
     adaptation: Adaptation
     groups: Groups
     best: Best
     history: tuple[dict[str, object], ...]
+    seconds: float = 0.0
+    peak_memory: int = 0
 
 
 def training_groups(rows: Rows, settings: Settings) -> Groups:
@@ -58,34 +69,74 @@ def training_groups(rows: Rows, settings: Settings) -> Groups:
 def fit(task: Task) -> Fitted:
     """Train on the train rows, keep the step that is best on the val rows. The classifier's model is changed.
 
-    Raises FairauditError as the parts do, and where the loss stops being finite.
+    With `task.folder` there are checkpoints, and `task.resume` goes on from the newest: to the same numbers, to
+    the bit where the machine computes alike twice (a CPU, one number of threads). Raises FairauditError as the
+    parts do, and where the loss stops being finite.
     """
     groups = training_groups(task.rows.of_split(TRAIN), task.settings)
+    _say_small(groups, task)
+    set_seed(task.settings.seed)
     model, adaptation = trainable(task)
     task.voice.say(f"{task.settings.method}: {adaptation}.")
+    found = checkpoint.read(task.folder) if task.resume else None
     selector = selector_of(task)
-    history: list[dict[str, object]] = []
-    keeper = KeepBest(selector.score, history)
-    with tempfile.TemporaryDirectory() as scratch, feed_of(task, model, groups) as feed:
-        trainer = FairnessTrainer(
-            model=model,
-            args=arguments_of(task, scratch),
-            train_dataset=feed.train,
-            eval_dataset=feed.validation,
-            data_collator=feed.collate,
-            compute_metrics=lambda found: selector.metrics(found.predictions),
-            objective=task.settings.spec.objective(tuple(groups.counts().values()), task.settings.terms),
-            group_names=groups.names,
-            sampler=sampler_of(task, groups),
-            callbacks=[keeper, ShowProgress(task.voice, f"train {task.settings.method}")],
-        )
-        trainer.history = history
-        _run(trainer)
+    keeper = KeepBest(selector.score, found.history if found else [], found.best if found else None)
+    device = pick_device(task.hardware.device)
+    meter = start_meter(device, found.seconds, found.peak_memory) if found else start_meter(device)
+    if found is None or not found.ended:
+        with _training_folder(task.folder, found) as folder, feed_of(task, model, groups) as feed:
+            trainer = trainer_of(task, model, groups, feed, selector, keeper, folder)
+            trainer.add_callback(checkpoint.Complete(keeper, meter, found))
+            _run(trainer, found)
     if keeper.best.state is None:
         raise FairauditError("training ended before its first evaluation; give it more steps.")
     restore(model, keeper.best.state)
-    _say_best(keeper.best, history, selector, task.voice)
-    return Fitted(model, adaptation, groups, keeper.best, tuple(history))
+    _say_best(keeper.best, keeper.records, selector, task.voice)
+    history, spent = tuple(keeper.records), (meter.seconds(), meter.peak())
+    return Fitted(model, adaptation, groups, keeper.best, history, *spent)
+
+
+def trainer_of(
+    task: Task, model: Any, groups: Groups, feed: Feed, selector: Selector, keeper: KeepBest, folder: str
+) -> FairnessTrainer:
+    """The trainer of a task. `folder`: where it writes."""
+    settings = task.settings
+    pace = Pace(keeper, settings.eval_every, settings.save_every if task.folder else 0, settings.patience)
+    trainer = checkpoint.LightTrainer(
+        model=model,
+        args=arguments_of(task, folder),
+        train_dataset=feed.train,
+        eval_dataset=feed.validation,
+        data_collator=feed.collate,
+        compute_metrics=lambda found: selector.metrics(found.predictions),
+        objective=settings.spec.objective(tuple(groups.counts().values()), settings.terms),
+        group_names=groups.names,
+        sampler=sampler_of(task, groups),
+        callbacks=[keeper, pace, ShowProgress(task.voice, f"train {settings.method}")],
+    )
+    trainer.history = keeper.records
+    return trainer
+
+
+@contextmanager
+def _training_folder(folder: Path | None, found: checkpoint.Checkpoint | None) -> Iterator[str]:
+    """The folder that Trainer writes to: of the task, without what an earlier run left; else a passing one."""
+    if folder is None:
+        with tempfile.TemporaryDirectory() as passing:
+            yield passing
+        return
+    if ranks.leads():
+        folder.mkdir(parents=True, exist_ok=True)
+        checkpoint.clean(folder, found)
+    yield str(folder)
+
+
+def _say_small(groups: Groups, task: Task) -> None:
+    """A group of one row trains, but its mean loss is that row's: say so."""
+    alone = [name for name, n in groups.counts().items() if n == 1]
+    if alone and task.settings.spec.compares_groups:
+        named = ", ".join(alone[:5]) + (f" and {len(alone) - 5} more" if len(alone) > 5 else "")
+        task.voice.say(f"one train row only in {named}: the loss of such a group is the loss of that row.")
 
 
 def trainable(task: Task) -> tuple[Any, Adaptation]:
@@ -148,14 +199,17 @@ def sampler_of(task: Task, groups: Groups) -> BalancedOrder | None:
     return BalancedOrder(groups.ids, settings.seed) if settings.terms.sampling == BALANCED else None
 
 
-def _run(trainer: FairnessTrainer) -> None:
+def _run(trainer: FairnessTrainer, found: checkpoint.Checkpoint | None) -> None:
     from transformers.trainer_callback import PrinterCallback
 
     trainer.remove_callback(PrinterCallback)  # stdout is for results
     with quiet(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
-        trainer.evaluate()
-        trainer.train()
+        if found is None:
+            trainer.evaluate()
+            trainer.train()
+        else:
+            trainer.train(resume_from_checkpoint=str(found.folder))
 
 
 def _encoded(classifier: Classifier, rows: Rows, groups: Groups | None) -> Encoded:
@@ -199,8 +253,9 @@ def arguments_of(task: Task, scratch: str) -> Any:
         warmup_steps=settings.warmup,
         seed=settings.seed,
         data_seed=settings.seed,
-        eval_strategy="epoch",
+        eval_strategy="no",  # keeping.Pace says when there is an evaluation and when a checkpoint
         save_strategy="no",
+        save_total_limit=checkpoint.KEPT,
         logging_strategy="no",
         logging_nan_inf_filter=False,
         report_to="none",
@@ -208,6 +263,8 @@ def arguments_of(task: Task, scratch: str) -> Any:
         remove_unused_columns=False,
         label_names=["labels"],
         use_cpu=device.type == "cpu",
+        ddp_backend="gloo" if device.type == "cpu" and ranks.world() > 1 else None,
+        ddp_timeout=int(ranks.PATIENCE.total_seconds()),
         bf16=pick_dtype(hardware.dtype, device) == torch.bfloat16,
         dataloader_pin_memory=device.type == "cuda",
     )

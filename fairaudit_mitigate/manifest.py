@@ -17,18 +17,23 @@ _PACKAGES = ("torch", "transformers", "peft", "accelerate", "safetensors", "pill
 
 
 def build_manifest(
-    arguments: Mapping[str, object], rows: Rows, model: str, results: Mapping[str, object]
+    arguments: Mapping[str, object], inputs: Mapping[str, object], results: Mapping[str, object]
 ) -> dict[str, object]:
     """Arguments, versions, checksums of the inputs, and the results of the run, ready for JSON."""
     return {
         "schema": SCHEMA,
         "schema_version": "1.0",
         "arguments": dict(arguments),
-        "inputs": {"data": data_checksums(rows), "model": model_checksums(model)},
+        "inputs": dict(inputs),
         "results": dict(results),
-        "versions": {"fairaudit": __version__, "python": platform.python_version(), **_versions()},
+        "versions": versions(),
         "platform": platform.platform(),
     }
+
+
+def checksums(rows: Rows, model: str) -> dict[str, object]:
+    """What went in: the checksums of the data and of the model."""
+    return {"data": data_checksums(rows), "model": model_checksums(model)}
 
 
 def data_checksums(rows: Rows) -> dict[str, object]:
@@ -57,8 +62,9 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _versions() -> dict[str, str]:
-    return dict(_known(_PACKAGES))
+def versions() -> dict[str, str]:
+    """The versions of what the numbers depend on."""
+    return {"fairaudit": __version__, "python": platform.python_version(), **dict(_known(_PACKAGES))}
 
 
 def _known(names: Iterable[str]) -> Iterable[tuple[str, str]]:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from fairaudit.errors import FairauditError
 from fairaudit.verdict import PASS
-from fairaudit_mitigate import evidence, policy_loop
-from fairaudit_mitigate.artefact import MERGED, check_same, new_folder, save, save_merged
+from fairaudit_mitigate import evidence, policy_loop, ranks
+from fairaudit_mitigate.artefact import MERGED, check_same, save, save_merged
 from fairaudit_mitigate.classifier import Classifier, Request, load
 from fairaudit_mitigate.data import Columns, Rows
-from fairaudit_mitigate.device import AUTO
+from fairaudit_mitigate.device import AUTO, pick_device
 from fairaudit_mitigate.evidence import AFTER, BEFORE
 from fairaudit_mitigate.fit import Fitted
 from fairaudit_mitigate.inputs import Encoded
 from fairaudit_mitigate.job import Job, Work
-from fairaudit_mitigate.manifest import build_manifest
+from fairaudit_mitigate.manifest import build_manifest, checksums
 from fairaudit_mitigate.predictions import (
     Hardware,
     logits_of,
@@ -28,6 +28,7 @@ from fairaudit_mitigate.preparing import aimed, from_audit, prepared
 from fairaudit_mitigate.reaudit import Proof, audit_of, better_direction, policy_of, prove
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.voice import SILENT, Voice
+from fairaudit_mitigate.workplace import Workplace, workplace
 
 if TYPE_CHECKING:
     from fairaudit import Audit, Comparison, Verdict
@@ -93,6 +94,7 @@ def mitigate(
     audit: str | Path | None = None,
     policy: str | Path | None = None,
     force: bool = False,
+    resume: bool = False,
     device: str = AUTO,
     dtype: str = AUTO,
     voice: Voice = SILENT,
@@ -111,6 +113,13 @@ def mitigate(
     groups the class crossed with the attributes of the first rule that fails. Where it has no `no_group_worse`
     rule the second verdict shows one that never counts. The first verdict is on test rows, and decides only
     *whether* to repair (and what the penalty is about): the best step is still chosen on validation rows alone.
+
+    `resume`: go on from the newest checkpoint of a run of the same output that was killed, stopped or has failed,
+    with the same arguments on the same data; where there is none the run starts at the beginning. Such a run
+    stands in `.NAME.part` beside the output; without `resume` it is refused, and removing that folder forgets it.
+
+    Under torchrun every rank calls this and gets the same answer; rank 0 alone reads, predicts, writes and speaks
+    outside of training.
 
     Raises FairauditError for every problem of the input; then `out` is not there.
     """
@@ -132,14 +141,38 @@ def mitigate(
         image_size, new_head, merge, None if audit is None else str(audit), force,
         None if policy is None else str(policy),
     )  # fmt: skip
-    with new_folder(Path(out)) as folder:
-        done = _carry_out(job, terms, folder, voice)
-    return replace(done, out=Path(out))
+    ranks.join(pick_device(device).type == "cpu")
+    if not ranks.leads():
+        return _train_along(job, terms, Workplace(Path(out)))
+    with ranks.warning_others(), workplace(Path(out), resume, voice) as place:
+        done = _carry_out(job, terms, place, voice)
+    done = replace(done, out=Path(out))
+    ranks.tell(done)
+    return done
 
 
-def _carry_out(job: Job, policy: Policy | None, folder: Path, voice: Voice) -> Mitigation:
+def _train_along(job: Job, policy: Policy | None, place: Workplace) -> Mitigation:
+    """What a rank does that does not lead: train with the others, and hear what came of it."""
+    word = ranks.hear()
+    if isinstance(word, Mitigation):  # nothing was to be repaired
+        return word
+    settings, resumes = word
+    place = replace(place, resumes=resumes)
+    work = prepared(replace(job, settings=settings), policy, place.result, SILENT)
+    with ranks.together():
+        settings.spec.fit(replace(work, place=place).task)
+    done: Mitigation = ranks.hear()
+    return done
+
+
+def _carry_out(job: Job, policy: Policy | None, place: Workplace, voice: Voice) -> Mitigation:
     """Every step of the repair, in the folder."""
-    work = prepared(job, policy, folder, voice)
+    where = {"device": pick_device(job.hardware.device).type, "processes": ranks.world()}
+    place.agree("arguments", asdict(job) | where)
+    folder = place.result
+    work = replace(prepared(job, policy, folder, voice), place=place)
+    work = replace(work, inputs=checksums(work.rows, job.model))
+    place.agree("inputs", work.inputs)
     work.predict(work.classifier, BEFORE)
     before = audit_of(folder / BEFORE, *work.roles)
     if work.court is None:
@@ -165,7 +198,9 @@ def _left_alone(work: Work, before: Audit, first: Verdict) -> Mitigation:
 def _repaired(work: Work, before: Audit, first: Verdict | None = None) -> Mitigation:
     """Train, save, read back, predict again, and prove it."""
     job, folder, voice = work.job, work.folder, work.voice
-    fitted = job.settings.spec.fit(work.task)
+    ranks.tell((job.settings, work.task.resume))
+    with ranks.together():
+        fitted = job.settings.spec.fit(work.task)
     place = save(fitted.model, work.classifier, folder)
     reloaded = load(place, Request(work.rows.kind), voice.say)
     difference = _check(fitted, work.classifier, reloaded, work.test, job, place)
@@ -188,7 +223,7 @@ def _repaired(work: Work, before: Audit, first: Verdict | None = None) -> Mitiga
 
 def _manifest(work: Work, results: Mapping[str, object], verdicts: tuple[Verdict, ...]) -> dict[str, Any]:
     arguments = {**asdict(work.job), "sensitive": list(work.test.sensitive)}
-    found = build_manifest(arguments, work.rows, work.job.model, results)
+    found = build_manifest(arguments, work.inputs, results)
     judged = {"verdicts": evidence.named(verdicts)} if verdicts else {}
     whole: dict[str, Any] = evidence.plain(found | judged)
     return whole

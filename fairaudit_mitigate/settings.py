@@ -13,6 +13,9 @@ SELECT = "worst_group_accuracy"
 ALL, OFF = "all", "off"
 CACHE_DTYPES = ("float32", "float16", "bfloat16")
 _LAST = "last-"
+#: Where a training can be watched.
+TENSORBOARD, MLFLOW = "tensorboard", "mlflow"
+REPORTERS = (TENSORBOARD, MLFLOW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,11 @@ class Settings:
     adapt: str = ALL
     cache: str | None = None
     cache_dtype: str | None = None
+    eval_every: int | None = None
+    save_every: int | None = None
+    patience: int | None = None
+    checkpoint_gradients: bool = False
+    report_to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         find_method(self.method)
@@ -64,11 +72,25 @@ class Settings:
             raise FairauditError(
                 f"epochs and steps are more than 0, not {self.epochs:g} and {self.max_steps}."
             )
+        self._check_pace()
         if not 0 <= self.dropout < 1:
             raise FairauditError(f"LoRA's dropout lies in [0, 1), not {self.dropout}.")
         _check_cache(self.adapt, self.cache, self.cache_dtype)
         if not 0 < self.rate < float("inf"):
             raise FairauditError(f"the learning rate is a finite number above 0, not {self.rate}.")
+
+    def _check_pace(self) -> None:
+        for flag, value, low in (
+            ("--eval-every", self.eval_every, 1),
+            ("--save-every", self.save_every, 0),
+            ("--patience", self.patience, 1),
+        ):
+            if value is not None and value < low:
+                raise FairauditError(f"{flag} is a whole number from {low} up, not {value}.")
+        for name in self.report_to:
+            if name not in REPORTERS:
+                known, hint = " and ".join(REPORTERS), did_you_mean(name, REPORTERS)
+                raise FairauditError(f"training reports to {known}, not '{name}'.{hint}")
 
     @property
     def spec(self) -> Method:

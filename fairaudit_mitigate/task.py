@@ -16,8 +16,9 @@ from fairaudit_mitigate.voice import SILENT, Voice
 class Task:
     """Fit `classifier` to the train rows, choose on the val rows; the test rows are not looked at.
 
-    `folder`: where checkpoints and caches may be written; None: nowhere that outlives the task. The
-    classifier's model is changed.
+    `folder`: where checkpoints and caches may be written; None: nowhere that outlives the task, so there are no
+    checkpoints. `resume`: go on from the newest checkpoint there, if there is one. `logs`: where reports of
+    the training go. The classifier's model is changed.
     """
 
     classifier: Classifier
@@ -27,3 +28,5 @@ class Task:
     voice: Voice = SILENT
     positive: str | None = None
     folder: Path | None = None
+    resume: bool = False
+    logs: Path | None = None

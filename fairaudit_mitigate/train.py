@@ -7,9 +7,7 @@ that follow from them (DESIGN §5): exact, where the average of the micro-batche
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -32,10 +30,6 @@ from fairaudit.errors import FairauditError
 from fairaudit_mitigate.inputs import GROUPS, LABELS
 from fairaudit_mitigate.objective import FairLoss, Objective, Statistics, batch_totals
 from fairaudit_mitigate.sampling import BalancedOrder
-from fairaudit_mitigate.voice import Voice
-
-#: What Trainer adds to the metrics of an evaluation and differs from run to run.
-_TIMINGS = ("runtime", "samples_per_second", "steps_per_second", "model_preparation_time", "epoch")
 
 
 class FairnessTrainer(Trainer):
@@ -194,50 +188,6 @@ def _hold_frozen_norms(model: Any) -> None:
             module.eval()
 
 
-@dataclass(slots=True)
-class Best:
-    """The best step so far on validation: its score, its metrics, and a copy of what was trained."""
-
-    key: tuple[float, float] = (-math.inf, -math.inf)
-    step: int = 0
-    metrics: Mapping[str, float] | None = None
-    state: dict[str, Tensor] | None = None
-
-
-class KeepBest(TrainerCallback):
-    """After each evaluation keeps a copy of what was trained, where (`score`, accuracy) is a new best.
-
-    In memory: an adapter is small, and writing and reading checkpoints would cost more than training it. A
-    score that is undefined (NaN) never wins over one that is defined.
-    """
-
-    def __init__(
-        self, score: Callable[[Mapping[str, float]], float], records: list[dict[str, object]]
-    ) -> None:
-        self.best = Best()
-        self._score, self._records = score, records
-
-    def on_evaluate(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **kwargs: Any,
-    ) -> None:
-        """Compare and keep. Raises FairauditError for a validation loss that is not finite."""
-        found = {k.removeprefix("eval_"): v for k, v in kwargs["metrics"].items()}
-        metrics = {k: v for k, v in found.items() if k not in _TIMINGS}
-        if not math.isfinite(metrics.get("loss", 0.0)):
-            raise FairauditError(
-                f"the validation loss is not finite at step {state.global_step}; lower --lr."
-            )
-        self._records.append({"step": state.global_step, "validation": metrics})
-        score = self._score(metrics)
-        key = (-math.inf if math.isnan(score) else score, metrics["accuracy"])
-        if state.global_step and (self.best.state is None or key > self.best.key):
-            self.best = Best(key, state.global_step, metrics, snapshot(kwargs["model"]))
-
-
 class FollowEpochs(TrainerCallback):
     """Tells the order of the rows which epoch begins.
 
@@ -257,37 +207,6 @@ class FollowEpochs(TrainerCallback):
     ) -> None:
         """The epoch that begins, or is taken up."""
         self._order.set_epoch(int(state.epoch or 0))
-
-
-class ShowProgress(TrainerCallback):
-    """Tells the voice after each step."""
-
-    def __init__(self, voice: Voice, task: str) -> None:
-        self._voice, self._task = voice, task
-
-    def on_step_end(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **kwargs: Any,
-    ) -> None:
-        """One step more."""
-        self._voice.progress(self._task, state.global_step, state.max_steps)
-
-
-def snapshot(model: Any) -> dict[str, Tensor]:
-    """A copy on the CPU of everything training changes: parameters with gradient, and buffers."""
-    trained = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    return {n: t.detach().cpu().clone() for n, t in (*trained.items(), *model.named_buffers())}
-
-
-def restore(model: Any, state: Mapping[str, Tensor]) -> None:
-    """Put a snapshot back into the model it came from."""
-    places = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-    with torch.no_grad():
-        for name, value in state.items():
-            places[name].copy_(value)
 
 
 def _generator_states(device: torch.device) -> tuple[Tensor, Tensor | None]:

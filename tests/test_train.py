@@ -14,7 +14,7 @@ transformers = pytest.importorskip("transformers")
 from fairaudit.errors import FairauditError  # noqa: E402
 from fairaudit_mitigate import FairnessTrainer  # noqa: E402
 from fairaudit_mitigate.objective import FairLoss, fair_loss  # noqa: E402
-from fairaudit_mitigate.train import KeepBest  # noqa: E402
+from fairaudit_mitigate.keeping import KeepBest  # noqa: E402
 
 ROWS = 18
 
