@@ -199,7 +199,7 @@ BROKEN: dict[str, tuple[str, dict[str, Any], str]] = {
 def test_a_broken_policy_costs_nothing(
     case: str, loop: Callable[..., Mitigation], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("preparing.load", "preparing.read_rows", "mitigation.new_folder"):
+    for name in ("preparing.load", "preparing.read_rows", "mitigation.workplace"):
         monkeypatch.setattr(f"fairaudit_mitigate.{name}", refuse(name))
     rules, options, message = BROKEN[case]
     with pytest.raises(FairauditError, match=message) as caught:
