@@ -14,6 +14,7 @@ from fairaudit_mitigate.fit import Fitted, selector_of
 from fairaudit_mitigate.groups import CELL, CLASS, Groups, group_rows
 from fairaudit_mitigate.halves import cut, keys_of
 from fairaudit_mitigate.inputs import Encoded
+from fairaudit_mitigate.keeping import Best
 from fairaudit_mitigate.last_layer import LastLayer, features_of, last_layer, with_new_weights
 from fairaudit_mitigate.predictions import target_ids
 from fairaudit_mitigate.reweighting import (
@@ -25,7 +26,6 @@ from fairaudit_mitigate.reweighting import (
     fit_layer,
 )
 from fairaudit_mitigate.task import Task
-from fairaudit_mitigate.train import Best
 
 if TYPE_CHECKING:
     import numpy.typing as npt

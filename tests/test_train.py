@@ -13,8 +13,8 @@ transformers = pytest.importorskip("transformers")
 
 from fairaudit.errors import FairauditError  # noqa: E402
 from fairaudit_mitigate import FairnessTrainer  # noqa: E402
-from fairaudit_mitigate.objective import FairLoss, fair_loss  # noqa: E402
 from fairaudit_mitigate.keeping import KeepBest  # noqa: E402
+from fairaudit_mitigate.objective import FairLoss, fair_loss  # noqa: E402
 
 ROWS = 18
 
@@ -194,8 +194,8 @@ def test_frozen_batch_norms_keep_their_statistics(tmp_path: Path) -> None:
 )
 def test_no_better_than_before_is_said(better: int, before: float, after: float, said: int) -> None:
     from fairaudit_mitigate.fit import _say_best
-    from fairaudit_mitigate.selection import Selector
     from fairaudit_mitigate.keeping import Best
+    from fairaudit_mitigate.selection import Selector
     from fairaudit_mitigate.voice import Voice
 
     heard: list[str] = []
