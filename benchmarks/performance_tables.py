@@ -9,9 +9,10 @@ from typing import Any
 from markdown_page import table
 from performance_prose import missed
 from performance_targets import Found, seconds, shown, targets
+from performance_training import training
 
 #: In the order of the page.
-PARTS = ("scan", "wide", "scores", "peers", "engines", "gate", "startup")
+PARTS = ("scan", "wide", "scores", "peers", "engines", "gate", "startup", "training")
 TOOLS = {
     "fairlearn": "fairlearn `MetricFrame`", "sklearn": "scikit-learn, a loop over groups", "aif360": "AIF360",
     "aequitas": "aequitas", "pandas": "pandas, groupby by hand", "duckdb": "DuckDB, bare GROUP BY",
@@ -305,6 +306,7 @@ _TABLES: Mapping[str, tuple[tuple[str, Callable[[Found], str]], ...]] = {
     "scan": (("scans", scans),), "wide": (("wide", wide),), "scores": (("scores", scores),),
     "peers": (("labels", labels), ("binary", binary), ("bootstrap", bootstrap)),
     "engines": (("engines", engines),), "gate": (("gate", processes),), "startup": (("startup", startup),),
+    "training": (("training", training),),
 }  # fmt: skip
 
 

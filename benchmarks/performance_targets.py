@@ -11,6 +11,15 @@ from typing import Any
 
 Found = Mapping[str, Any]
 GIB = 1024.0  # MiB
+#: key -> the work, its limit, whether from above.
+TRAINING = {
+    "penalty": ("`fairlora`, one pass, by `lora`", 1.05, True),
+    "two passes": ("`fairlora`, two passes, by `lora` with the same accumulation", 1.55, True),
+    "trainer": ("`lora` by plain `Trainer` with PEFT", 1.05, True),
+    "cached": ("images a second of `--adapt last-4`, cached, by those of all 12 blocks", 2.5, False),
+}
+#: What was asked for these steps; a quick look with fewer is not the measurement.
+TRAINING_TURNS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +151,21 @@ def _startup(found: Found) -> Iterator[Target]:
                      turns=at(one, "turns") or 0)  # fmt: skip
 
 
+def _training(found: Found) -> Iterator[Target]:
+    """The upper bound of a ratio that has a limit from above, the lower bound of the other; the peaks."""
+    for key, (work, limit, most) in TRAINING.items():
+        one = at(found, "ratios", key)
+        enough = one if one and one["turns"] >= TRAINING_TURNS else None
+        side, sign = ("high", "≤") if most else ("low", "≥")
+        turns = at(enough, "turns") or 0
+        yield Target(f"training {key}", f"{work}: 95 % bound", f"{sign} {limit} ×", at(enough, side), limit, "×",
+                     most=most, turns=turns)  # fmt: skip
+        if most:
+            yield Target(f"training {key} memory", f"{work}: peak memory", "≤ 1.05 ×", at(enough, "memory"), 1.05,
+                         "×", turns=turns)  # fmt: skip
+
+
 _JUDGES: Mapping[str, Callable[[Found], Iterator[Target]]] = {
     "scan": _scan, "peers": _peers, "wide": _wide, "scores": _scores,
-    "startup": _startup,
+    "startup": _startup, "training": _training,
 }  # fmt: skip

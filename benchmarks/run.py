@@ -1,6 +1,7 @@
 """Run the benchmarks, one process each, and write docs/performance.md anew from what they saved (`make bench`).
 
-    python benchmarks/run.py                          every bench_*.py; about ten minutes on two quiet cores
+    python benchmarks/run.py                          every bench_*.py; about half an hour on two quiet cores
+    python benchmarks/run.py training                 steps of training, about twenty minutes of it
     python benchmarks/run.py scan scores --big        some of them; with 10⁹ rows
     python benchmarks/run.py --rows 1e5 --results /tmp/r   small, without touching what is saved
     python benchmarks/run.py --pages-only             tables and figures from benchmarks/results/*.json
@@ -20,7 +21,7 @@ from pathlib import Path
 import measuring
 
 #: First what has targets, the longest last: a part is saved as it ends, so a run that is cut short leaves the most.
-ORDER = ("startup", "scan", "scores", "wide", "peers", "engines", "gate")
+ORDER = ("startup", "scan", "scores", "wide", "peers", "engines", "gate", "training")
 
 
 def main(argv: list[str] | None = None) -> int:
