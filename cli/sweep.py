@@ -14,6 +14,10 @@ Only = Annotated[str, typer.Option(metavar="TEXT", help="Runs whose 'data · mod
 Data = Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="Where a data set of the plan is.")]
 Model = Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="Where a model of the plan is.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
+Beside = Annotated[str | None, typer.Option(metavar="FILE", help="Published numbers (CSV) to set beside.")]
+Draws = Annotated[
+    int, typer.Option("--bootstrap", metavar="N", min=0, help="Paired bootstrap over rows, N draws.")
+]
 Form = Annotated[str | None, typer.Option("--table", metavar="md|csv|latex", help="Print the paper's table.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List the cells, run nothing.")]
 NoRun = Annotated[bool, typer.Option("--no-run", help="Show what is there, run nothing.")]
@@ -24,6 +28,8 @@ def sweep(
     plan: Plan,
     out: Out,
     table: Form = None,
+    beside: Beside = None,
+    bootstrap: Draws = 0,
     only: Only = "",
     dry_run: DryRun = False,
     no_run: NoRun = False,
@@ -41,14 +47,16 @@ def sweep(
     """
     from fairaudit_cli import sweeping
 
-    wanted = output.targets(outputs, sweeping.FORMATS, [plan])
+    wanted = output.targets(outputs, sweeping.FORMATS, [plan, beside])
     sweeping.check(table)
     read = sweeping.read(plan, data, model)
     with progress.voice() as voice:
         if dry_run:
             output.show(sweeping.listed(read, out, only, voice))
             return
-        done = sweeping.run(read, out, voice, only=only, device=device, retry=retry, run=not no_run)
+        done = sweeping.run(
+            read, out, voice, beside, bootstrap, only=only, device=device, retry=retry, run=not no_run
+        )
     output.write_all(wanted, done.writers)
     if json or table:
         output.show(done.writers["json" if json else str(table)]())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fairaudit.document import document
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.report import text
 from fairaudit.report.blocks import Block
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from fairaudit_mitigate.voice import Voice
 
 TABLES = ("md", "csv", "latex")
-FORMATS = ("json", *TABLES, "text")
+FORMATS = ("json", *TABLES, "tests", "text")
 DONE, NOTHING, INCOMPLETE = 0, 2, 3
 
 
@@ -53,27 +54,33 @@ def listed(plan: Plan, out: str, only: str, voice: Voice) -> str:
     return "\n".join([*lines, f"{len(cells)} cells, {missing} to run{later}"]) + "\n"
 
 
-def run(plan: Plan, out: str, voice: Voice, **how: Any) -> Shown:
-    """Run the sweep and put what it found into words."""
-    from fairaudit.document import document
+def run(plan: Plan, out: str, voice: Voice, beside: str | None, draws: int, **how: Any) -> Shown:
+    """Run the sweep and put what it found into words. `draws`: of the paired bootstrap, 0 for none."""
     from fairaudit_mitigate.sweeping import page, tables
+    from fairaudit_mitigate.sweeping.beside import with_published
+    from fairaudit_mitigate.sweeping.bootstrap import bootstrap
     from fairaudit_mitigate.sweeping.significance import t_tests
     from fairaudit_mitigate.sweeping.summary import summarise
     from fairaudit_mitigate.sweeping.sweep import sweep
 
     results = sweep(plan, out, voice=voice, **how)
     summary = summarise(results)
+    if beside is not None:
+        summary = with_published(summary, beside)
     tests = t_tests(summary, plan.family or tuple(m.metric for m in summary.measures))
-    blocks, code = page.page(results, summary, tests), _exit_code(results)
-    note = page.notes(summary, tests)
+    drawn = bootstrap(summary, results, draws) if draws else None
+    code, notes = _exit_code(results), page.notes(summary, tests, drawn)
+    blocks = page.page(results, summary, tests, drawn)
+    every = [*(("t", t) for t in tests), *(("bootstrap", t) for t in drawn or ())]
     writers: dict[str, Callable[[], str]] = {
         "json": lambda: document(
-            page.SCHEMA, page.VERSION, page.content(results, summary, tests), exit_code=code
+            page.SCHEMA, page.VERSION, page.content(results, summary, tests, drawn), exit_code=code
         ),
         "text": lambda: text.plain(text.lines(blocks)),
-        "md": lambda: f"{tables.markdown(summary, tests)}\n{note}\n",
+        "md": lambda: "\n".join([tables.markdown(summary, tests), *notes, ""]),
         "csv": lambda: tables.comma(summary, tests),
-        "latex": lambda: f"{tables.latex(summary, tests)}% {note}\n",
+        "latex": lambda: "".join([tables.latex(summary, tests), *(f"% {note}\n" for note in notes)]),
+        "tests": lambda: tables.differences(every),
     }
     return Shown(blocks, writers, code)
 

@@ -9,9 +9,10 @@ from fairaudit.errors import FairauditError
 from fairaudit_mitigate import policy_loop
 from fairaudit_mitigate.data import TEST, Rows, read_rows, with_validation
 from fairaudit_mitigate.manifest import data_checksums, model_checksums
+from fairaudit_mitigate.methods import find_method
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.sweeping.cells import Cell
-from fairaudit_mitigate.sweeping.plan import DataSpec, ModelSpec, Plan
+from fairaudit_mitigate.sweeping.plan import DataSpec, ModelSpec, Plan, RunSpec
 
 if TYPE_CHECKING:
     from fairaudit.policy import Policy
@@ -54,13 +55,17 @@ class Bench:
 def benches(plan: Plan, say: Say) -> dict[tuple[str, str], Bench]:
     """Every data set with every model of the plan, by their names."""
     policy = _policy(plan)
-    tables = [_table(spec, policy, say) for spec in plan.data]
+    tables = [_table(plan, spec, policy, say) for spec in plan.data]
     models = [(spec, model_checksums(spec.path) or {"hub": spec.path}) for spec in plan.models]
     return {
         (table.spec.name, spec.name): Bench(table, spec, dict(found))
         for table in tables
         for spec, found in models
     }
+
+
+def _fits_validation(run: RunSpec) -> bool:
+    return any(find_method(name).fits_validation for name in run.lists["method"])
 
 
 def _policy(plan: Plan) -> Policy | None:
@@ -73,7 +78,7 @@ def _policy(plan: Plan) -> Policy | None:
     return policy
 
 
-def _table(spec: DataSpec, policy: Policy | None, say: Say) -> Table:
+def _table(plan: Plan, spec: DataSpec, policy: Policy | None, say: Say) -> Table:
     """The data set with its splits; where a policy chooses, with what the policy says of its columns."""
     if policy is not None:
         roles = policy_loop.supplied(policy, spec.sensitive, spec.positive, spec.columns)
@@ -81,6 +86,11 @@ def _table(spec: DataSpec, policy: Policy | None, say: Say) -> Table:
     rows, carved = with_validation(read_rows(spec.path, spec.columns, spec.sensitive, say))
     checksums: dict[str, object] = dict(data_checksums(rows))
     if carved:
+        fitting = [r.name for r in plan.runs if spec.name in r.data and _fits_validation(r)]
+        if fitting:
+            raise FairauditError(
+                f"{fitting[0]} fits on val rows and {spec.name} has none; add a val split, or leave that run out."
+            )
         say(
             f"{spec.name} has no val split: 15 % of its train rows, by hash of their id, are set aside as one."
         )

@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,9 +35,11 @@ class Cell:
         """The name of its folder: 16 hexadecimal digits of the SHA-256 of settings and inputs.
 
         The names of data set, model and run in the plan are no part of it, so that renaming costs nothing; nor is
-        the folder of cached activations, which changes nothing.
+        the folder of cached activations, which changes nothing. Settings at their default are left out, so that a
+        later release with more of them finds the cells of this one.
         """
-        settings = {k: v for k, v in asdict(self.settings).items() if k != "cache"}
+        plain = {f.name: f.default for f in fields(Settings)}
+        settings = {k: v for k, v in asdict(self.settings).items() if v != plain[k] and k != "cache"}
         whole = {"settings": settings, "dtype": self.dtype, "inputs": self.inputs}
         text = json.dumps(whole, sort_keys=True, default=list)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -161,11 +163,6 @@ class Shelf:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
-
-
-def with_score(record: Record, score: tuple[float, ...], select: str) -> Record:
-    """The record with what another rule of choice makes of its validation rows."""
-    return replace(record, score=score, select=select)
 
 
 def _score(values: list[float | None]) -> tuple[float, ...]:

@@ -13,32 +13,41 @@ from fairaudit_mitigate.methods.method import mean_loss
 from fairaudit_mitigate.sweeping.results import Results
 from fairaudit_mitigate.sweeping.significance import Contrast, line_of
 from fairaudit_mitigate.sweeping.summary import Line, Summary
-from fairaudit_mitigate.sweeping.tables import head, marks, value
+from fairaudit_mitigate.sweeping.tables import BETTER, PUBLISHED, WORSE, head, marks, published, value
 
 SCHEMA, VERSION = "fairaudit.sweep", "1.0"
 #: Settings that a line of the table may differ in, and how they are called.
 _TOLD = {"rank": "rank", "penalty": "λ", "lr": "lr"}
 
 
-def page(results: Results, summary: Summary, tests: Sequence[Contrast]) -> list[Block]:
+def page(
+    results: Results, summary: Summary, tests: Sequence[Contrast], drawn: Sequence[Contrast] | None = None
+) -> list[Block]:
     """All of it, as blocks for a terminal or a document."""
     blocks: list[Block] = [Heading("Sweep", 1), Facts(_facts(results))]
     for data in dict.fromkeys(line.data for line in summary.lines):
         lines = [line for line in summary.lines if line.data == data]
         blocks += [Heading(data), _table(lines, summary, tests)]
-    blocks.append(Sentence(notes(summary, tests)))
+    blocks += [Sentence(note) for note in notes(summary, tests, drawn)]
     if results.failed:
         blocks += [Heading("Failed"), Items(tuple(f"{e.contest.run}: {e.cell}: {e.record and e.record.reason}"
                                                   for e in results.failed), "bad")]  # fmt: skip
     return blocks
 
 
-def notes(summary: Summary, tests: Sequence[Contrast], how: str = "paired t over seeds") -> str:
-    """The line under a table: how many differences are real, or why nothing was tested."""
-    return line_of(tests, summary.reference, how)
+def notes(summary: Summary, tests: Sequence[Contrast], drawn: Sequence[Contrast] | None = None) -> list[str]:
+    """The lines under a table: how many differences are real, or why nothing was tested. `drawn`: by bootstrap."""
+    found = [line_of(tests, summary.reference, "paired t over seeds")]
+    if drawn is not None:
+        found.append(line_of(drawn, summary.reference, "paired bootstrap over rows and seeds"))
+    if marks(tests):
+        found.append(f"{BETTER} and {WORSE}: really better and worse than {summary.reference} by the t-test.")
+    return found
 
 
-def content(results: Results, summary: Summary, tests: Sequence[Contrast]) -> dict[str, Any]:
+def content(
+    results: Results, summary: Summary, tests: Sequence[Contrast], drawn: Sequence[Contrast] | None = None
+) -> dict[str, Any]:
     """What `--json` shows: cells, table, tests."""
     table = [
         {
@@ -63,7 +72,8 @@ def content(results: Results, summary: Summary, tests: Sequence[Contrast]) -> di
         ],
         "table": table,
         "tests": [test_record(t) for t in tests],
-        "conclusion": notes(summary, tests),
+        "bootstrap": None if drawn is None else [test_record(t) for t in drawn],
+        "conclusion": notes(summary, tests, drawn),
     }  # fmt: skip
 
 
@@ -72,7 +82,10 @@ def test_record(t: Contrast) -> dict[str, Any]:
     return {
         "data": t.data, "model": t.model, "run": t.run, "metric": t.measure.metric, "by": t.measure.by or None,
         "difference": _plain(t.difference), "p": _plain(t.p), "p_holm": _plain(t.adjusted), "real": t.real,
-        "seeds": t.seeds, "reason": t.reason or None,
+        "low": _plain(t.low),
+        "high": _plain(t.high),
+        "seeds": t.seeds,
+        "reason": t.reason or None,
     }  # fmt: skip
 
 
@@ -101,6 +114,10 @@ def _table(lines: Sequence[Line], summary: Summary, tests: Sequence[Contrast]) -
             tone = "strong" if summary.best(line, k) else ""
             cells.append(Cell(value(line, k, measure) + (f" {mark}" if mark else ""), tone))
         rows.append((*cells, Cell(chosen_of(line)), Cell(str(len(line.seeds)))))
+        if (line.data, line.model, line.run) in summary.published:
+            names = [*([Cell("")] if models else []), Cell(f"{line.run}{PUBLISHED}", "dim")]
+            said = [Cell(published(summary, line, m), "dim") for m in summary.measures]
+            rows.append((*names, *said, Cell(""), Cell("")))
     return Table(
         (*columns, Column("chosen"), Column("seeds", right=True)), tuple(rows), keys=2 if models else 1
     )

@@ -80,6 +80,7 @@ class Runner:
         from fairaudit_mitigate.artefact import save
         from fairaudit_mitigate.device import pick_device
         from fairaudit_mitigate.evidence import write_history
+        from fairaudit_mitigate.halves import halves
         from fairaudit_mitigate.predictions import predictions_of, write_predictions
         from fairaudit_mitigate.sweeping.measuring import measured
 
@@ -89,6 +90,8 @@ class Runner:
         write_history(work.folder, fitted.history)
         trained = replace(work.classifier, model=fitted.model)
         rows = work.rows.of_split(VALIDATION_ROWS)
+        if cell.settings.spec.fits_validation:  # it chooses on those it has not seen
+            rows = halves(rows)[1]
         table = predictions_of(trained, rows, work.job.hardware, work.voice)
         path = self.shelf.predictions(cell.key, VALIDATION)
         write_predictions(table, path)

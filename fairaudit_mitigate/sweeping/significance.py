@@ -15,7 +15,10 @@ ALPHA = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Contrast:
-    """One difference from the reference. `p`: NaN where there is no test, with the `reason`; `adjusted`: Holm's."""
+    """One difference from the reference. `p`: NaN where there is no test, with the `reason`; `adjusted`: Holm's.
+
+    `low`, `high`: the 95 % interval of the difference.
+    """
 
     data: str
     model: str
@@ -26,6 +29,8 @@ class Contrast:
     adjusted: float = math.nan
     reason: str = ""
     seeds: int = 0
+    low: float = math.nan
+    high: float = math.nan
 
     @property
     def real(self) -> bool:

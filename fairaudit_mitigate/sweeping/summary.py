@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import mean, stdev
 
 from fairaudit.catalogue import BY_ID
+from fairaudit.published import Printed
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.sweeping.cells import TEST
 from fairaudit_mitigate.sweeping.choosing import mean_score, ranked
@@ -71,11 +72,12 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The whole table. `best[line, measure]`."""
+    """The whole table. `published`: data set, model and run -> metric -> what a publication says of it."""
 
     measures: tuple[Measure, ...]
     lines: tuple[Line, ...]
     reference: str
+    published: Mapping[tuple[str, str, str], Mapping[str, Printed]] = field(default_factory=dict)
 
     def best(self, line: Line, k: int) -> bool:
         """Whether no other run on the same data and model has a better mean."""

@@ -11,6 +11,8 @@ from fairaudit_mitigate.sweeping.significance import Contrast
 from fairaudit_mitigate.sweeping.summary import Line, Measure, Summary
 
 BETTER, WORSE = "↑", "↓"
+#: What stands behind the name of a run in the row of its published numbers.
+PUBLISHED = ", published"
 #: How the columns of the paper are called; any other by the metric's id.
 _HEADS = {
     "accuracy": "accuracy", "f1_min": "F1 min", "recall_min": "recall min", "f1_delta": "ΔF1", "eod_max": "EOD max",
@@ -45,6 +47,15 @@ def value(line: Line, k: int, measure: Measure) -> str:
     """mean ± sd over seeds; the bare value of one seed."""
     shown, sd = number(measure, line.mean(k)), line.sd(k)
     return shown if math.isnan(sd) or shown == "–" else f"{shown} ± {number(measure, sd)}"
+
+
+def published(summary: Summary, line: Line, measure: Measure) -> str:
+    """What a publication says of this place of the table; a dash where nothing."""
+    found = summary.published.get((line.data, line.model, line.run), {}).get(measure.metric)
+    if found is None:
+        return "–"
+    spread = "" if found.spread is None else f" ± {number(measure, found.spread)}"
+    return number(measure, found.value) + spread
 
 
 def marks(tests: Sequence[Contrast]) -> dict[tuple[str, str, str, Measure], str]:
@@ -88,6 +99,12 @@ def latex(summary: Summary, tests: Sequence[Contrast]) -> str:
     return "\n".join(out).rstrip("\n") + "\n"
 
 
+_COLUMNS = (
+    "dataset", "model", "method", "metric", "by", "mean", "spread", "seeds", "best", "difference", "p", "real",
+    "published_mean", "published_spread",
+)  # fmt: skip
+
+
 def comma(summary: Summary, tests: Sequence[Contrast]) -> str:
     """CSV, one row for each line and measure, with unrounded numbers.
 
@@ -96,23 +113,33 @@ def comma(summary: Summary, tests: Sequence[Contrast]) -> str:
     by = {(t.data, t.model, t.run, t.measure): t for t in tests}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        ("data", "model", "run", "metric", "by", "mean", "sd", "seeds", "best", "difference", "p", "real")
-    )
+    writer.writerow(_COLUMNS)
     for line in summary.lines:
+        name = (line.data, line.model, line.run)
         for k, m in enumerate(summary.measures):
-            t = by.get((line.data, line.model, line.run, m))
-            tested = (
-                ("", "", "") if t is None else (_exact(t.difference), _exact(t.adjusted), str(t.real).lower())
-            )
-            shown = (
-                _exact(line.mean(k)),
-                _exact(line.sd(k)),
-                len(line.seeds),
-                str(summary.best(line, k)).lower(),
-            )
-            writer.writerow((line.data, line.model, line.run, m.metric, m.by, *shown, *tested))
+            t, said = by.get((*name, m)), summary.published.get(name, {}).get(m.metric)
+            own = (_exact(line.mean(k)), _exact(line.sd(k)), len(line.seeds), _bool(summary.best(line, k)))
+            tested = ("", "", "") if t is None else (_exact(t.difference), _exact(t.adjusted), _bool(t.real))
+            printed = ("", "") if said is None else (said.value, "" if said.spread is None else said.spread)
+            writer.writerow((*name, m.metric, m.by, *own, *tested, *printed))
     return text.getvalue()
+
+
+def differences(tests: Sequence[tuple[str, Contrast]]) -> str:
+    """CSV, one row a test: how it was done, the difference, its interval where it has one, p and Holm's p."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("how", "dataset", "model", "method", "metric", "by", "difference", "low", "high", "p", "p_holm",
+                     "real", "seeds", "reason"))  # fmt: skip
+    for how, t in tests:
+        numbers = [_exact(v) for v in (t.difference, t.low, t.high, t.p, t.adjusted)]
+        named = (t.data, t.model, t.run, t.measure.metric, t.measure.by)
+        writer.writerow((how, *named, *numbers, _bool(t.real), t.seeds, t.reason))
+    return text.getvalue()
+
+
+def _bool(value: bool) -> str:
+    return str(value).lower()
 
 
 FORMATS: Mapping[str, Callable[[Summary, Sequence[Contrast]], str]] = {
@@ -140,6 +167,12 @@ def _cells(
             mark = marked.get((line.data, line.model, line.run, measure), "")
             cells.append((bold(text) if summary.best(line, k) else text) + (f" {mark}" if mark else ""))
         yield cells
+        if (line.data, line.model, line.run) in summary.published:
+            yield [
+                line.model,
+                f"{line.run}{PUBLISHED}",
+                *(published(summary, line, m) for m in summary.measures),
+            ]
 
 
 def _bar(cells: Sequence[str]) -> str:
