@@ -1,58 +1,42 @@
-"""The objectives of training: pure functions of the losses of the rows and of their group ids.
+"""What an objective of training is, and what all objectives share: totals, row weights, statistics.
 
-FairLoRA (arXiv 2410.17358): J = L + λ R, R = Σ_g (L_g − L̄)², where L is the mean loss over the rows, L_g
-the mean loss of group g, and L̄ the plain mean of L_g over the groups *present* in the step. Because
-Σ_g (L_g − L̄) = 0, ∇J = Σ_g w_g ∇L_g with w_g = p_g + 2λ (L_g − L̄): a dynamic reweighting of the rows, which
-can be computed exactly from the totals of many micro-batches (`row_weights`).
+Every objective here is a *dynamic reweighting of the rows*: the gradient of a step is Σ_i v_i ∇ℓ_i with
+v_i = level[g(i)] + slope[g(i)] · ℓ_i, where level and slope follow from the totals of the groups over the whole
+step. Those totals are sums, so they can be collected over micro-batches and ranks first, and the gradient is exact
+however the rows of a step are cut (DESIGN §5). The same formula serves one pass and two.
 
-Axes: n rows, K groups. Everything is computed in float32 at least. Rows of group -1 count in L only.
+Axes: n rows; K groups, with a column 0 before them for the rows without a group (id -1): [K + 1]. Totals are
+computed in float64 where the device has it.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from fairaudit.errors import FairauditError
-from fairaudit_mitigate.methods.method import MEAN, REDUCTIONS, SUM
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Statistics:
-    """What one optimiser step did to the groups, detached; axis K.
+class Step:
+    """What an objective says of one optimiser step, detached.
 
-    `group_losses` is NaN where the group is absent, `weights` (w_g) is 0 there. `value` is J, `loss` is L,
-    `penalty` is λR. The weights sum to 1 where no row lacks a group.
+    Row i has weight level[g] + slope[g] · ℓ_i (`slope` None: 0), both [K + 1]. `penalty`: what the objective adds
+    to the mean loss. `memory` [m, K]: what is remembered after the step. `notes`: more numbers for the log, one or
+    one a group ([K], NaN: nothing to say).
     """
 
-    value: Tensor
-    loss: Tensor
+    level: Tensor
     penalty: Tensor
-    group_losses: Tensor
-    weights: Tensor
-    present: Tensor
-
-    def record(self, names: tuple[str, ...]) -> dict[str, object]:
-        """Plain numbers for a log: losses and weights by group name, how many weights are negative."""
-        seen = [k for k, here in enumerate(self.present.tolist()) if here]
-        losses, weights = self.group_losses.tolist(), self.weights.tolist()
-        return {
-            "objective": float(self.value),
-            "loss": float(self.loss),
-            "penalty": float(self.penalty),
-            "groups_present": len(seen),
-            "negative_weights": sum(weights[k] < 0 for k in seen),
-            "group_losses": {names[k]: losses[k] for k in seen},
-            "weights": {names[k]: weights[k] for k in seen},
-        }
+    memory: Tensor
+    slope: Tensor | None = None
+    notes: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Objective(Protocol):
-    """What the trainer needs of an objective; a new method brings its own."""
+    """What the trainer needs of an objective: a pure value. What it remembers, the trainer holds as `memory`."""
 
     @property
     def n_groups(self) -> int:
@@ -61,139 +45,140 @@ class Objective(Protocol):
 
     @property
     def needs_totals(self) -> bool:
-        """Whether the weight of a row depends on the losses of the other rows of the step."""
+        """Whether the weights of a step depend on the losses of the step; if not, only on its counts."""
         ...
 
-    def one_pass(self, losses: Tensor, groups: Tensor) -> tuple[Tensor, Statistics]:
-        """The scalar to back-propagate when the whole step is one batch on one process."""
+    def start(self) -> Tensor:
+        """The memory before the first step, [m, K]; m = 0 where nothing is remembered."""
         ...
 
-    def row_weights(self, totals: Tensor, groups: Tensor) -> Tensor:
-        """The weight of each row given the totals of the whole step; Σ weight·loss has the gradient of J."""
-        ...
-
-    def statistics(self, totals: Tensor) -> Statistics:
-        """The numbers to log for a step with these totals."""
+    def step(self, totals: Tensor, memory: Tensor) -> Step:
+        """The step whose totals [3, K + 1] over all micro-batches and ranks are these."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class FairLoss:
-    """J = L + λ Σ_g (L_g − L̄)² (`sum`, the paper's form) or the same with the mean over g (`mean`).
+@dataclass(frozen=True, slots=True, eq=False)
+class Statistics:
+    """What one optimiser step did to the groups, detached; axis K.
 
-    λ = 0 is the plain mean, to the bit. Raises FairauditError for a λ that is negative or not finite.
+    `value` is the objective, `loss` the mean loss over the rows, `penalty` their difference. `group_losses` is NaN
+    where the group is absent. `weights` is the total weight of a group's rows: w_g of ∇J = Σ_g w_g ∇L_g.
     """
 
-    n_groups: int
-    penalty: float = 0.0
-    reduction: str = SUM
+    value: Tensor
+    loss: Tensor
+    penalty: Tensor
+    group_losses: Tensor
+    weights: Tensor
+    present: Tensor
+    notes: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        check_penalty(self.penalty)
-        if self.reduction not in REDUCTIONS:
-            raise FairauditError(f"reduction is {' or '.join(REDUCTIONS)}, not '{self.reduction}'.")
-
-    @property
-    def needs_totals(self) -> bool:
-        """True unless λ = 0."""
-        return self.penalty != 0
-
-    def one_pass(self, losses: Tensor, groups: Tensor) -> tuple[Tensor, Statistics]:
-        """`fair_loss` with these settings."""
-        return fair_loss(losses, groups, self.n_groups, self.penalty, self.reduction)
-
-    def row_weights(self, totals: Tensor, groups: Tensor) -> Tensor:
-        """`row_weights` with these settings."""
-        return row_weights(totals, groups, self.penalty, self.reduction)
-
-    def statistics(self, totals: Tensor) -> Statistics:
-        """`statistics` with these settings."""
-        return statistics(totals, self.penalty, self.reduction)
-
-
-def check_penalty(penalty: float) -> None:
-    """Raise FairauditError unless λ is finite and not negative."""
-    if not math.isfinite(penalty) or penalty < 0:
-        raise FairauditError(
-            f"the penalty λ is a finite number from 0 up, not {penalty}; 0.1 is the default."
-        )
+    def record(self, names: tuple[str, ...]) -> dict[str, object]:
+        """Plain numbers for a log: losses and weights by group name, how many weights are negative."""
+        parts = [
+            torch.stack([self.value, self.loss, self.penalty]),
+            self.present,
+            self.group_losses,
+            self.weights,
+        ]
+        parts += [note.reshape(-1) for note in self.notes.values()]
+        numbers = torch.cat(
+            [p.to(self.value.dtype) for p in parts]
+        ).tolist()  # one copy from the device, not ten
+        k = len(names)
+        present, losses, weights = (numbers[3 + i * k : 3 + (i + 1) * k] for i in range(3))
+        seen = [i for i in range(k) if present[i]]
+        found: dict[str, object] = {
+            "objective": numbers[0],
+            "loss": numbers[1],
+            "penalty": numbers[2],
+            "groups_present": len(seen),
+            "negative_weights": sum(weights[i] < 0 for i in seen),
+            "group_losses": {names[i]: losses[i] for i in seen},
+            "weights": {names[i]: weights[i] for i in seen},
+        }
+        rest = numbers[3 + 3 * k :]
+        for name, note in self.notes.items():
+            mine, rest = rest[: note.numel()], rest[note.numel() :]
+            by_group = {n: x for n, x in zip(names, mine, strict=False) if x == x}
+            found[name] = by_group if note.ndim else mine[0]
+        return found
 
 
 def batch_totals(losses: Tensor, groups: Tensor, n_groups: int) -> Tensor:
-    """Sum of the losses (row 0) and count (row 1) by group, [2, K + 1]; the last column is group -1.
+    """Σℓ, n and Σℓ² by group, [3, K + 1]; column 0 holds the rows of group -1.
 
-    Totals of disjoint sets of rows add up, so those of a step are the sum over micro-batches and ranks.
+    Totals of disjoint sets of rows add up: those of a step are the sum over its micro-batches and ranks.
     """
-    losses = _precise(losses)
-    member = _membership(groups, n_groups + 1, missing=n_groups).to(losses.dtype)
-    return torch.stack([(losses[:, None] * member).sum(0), member.sum(0)])
+    losses = _wide(losses)
+    columns = torch.arange(-1, n_groups, device=groups.device)
+    member = groups.clamp(min=-1)[:, None] == columns  # not index_add: deterministic on every device
+    own = torch.where(member, losses[:, None], 0.0)  # not a product: a NaN belongs to its own group only
+    return torch.stack([own.sum(0), member.sum(0).to(own.dtype), own.square().sum(0)])
 
 
-def fair_loss(
-    losses: Tensor, groups: Tensor, n_groups: int, penalty: float, reduction: str = SUM
-) -> tuple[Tensor, Statistics]:
-    """J of one batch, differentiable, and its statistics. `losses` [n] of any float type, `groups` [n] int.
+def row_weights(step: Step, losses: Tensor, groups: Tensor) -> Tensor:
+    """v_i = level[g(i)] + slope[g(i)] · ℓ_i, [n], detached. A group id of K or more is an index error.
 
-    A group absent from the batch is masked: it is neither in the sum nor in L̄.
+    Σ_i v_i ∇ℓ_i over the rows of all micro-batches is the gradient of the objective; under a mean over ranks
+    multiply by the number of ranks.
     """
-    losses = _precise(losses)
-    totals = batch_totals(losses, groups, n_groups)
-    summary = statistics(totals.detach(), penalty, reduction)
-    if penalty == 0:
-        return losses.mean(), summary
-    return losses.mean() + penalty * _spread(totals, reduction), summary
+    column = groups.clamp(min=-1) + 1
+    weights = step.level[column]
+    if step.slope is not None:
+        weights = weights + step.slope[column] * losses.detach().to(step.slope.dtype)
+    return weights.to(losses.dtype)
 
 
-def statistics(totals: Tensor, penalty: float, reduction: str = SUM) -> Statistics:
-    """The statistics of a step from its totals [2, K + 1]; see Statistics."""
-    totals = totals.detach()
-    present = totals[1, :-1] > 0
-    group_losses = torch.where(present, totals[0, :-1] / totals[1, :-1], torch.nan)
+def weighted(step: Step, losses: Tensor, groups: Tensor, rows: Tensor | int) -> Tensor:
+    """The part of the objective that these rows are, out of `rows` in the step: right in value and in gradient.
+
+    The parts of a step add up to J = L + penalty, and their gradients to Σ_i v_i ∇ℓ_i.
+    """
+    reweighted = (row_weights(step, losses, groups) * losses).sum()
+    value = (len(losses) / rows * (losses.detach().mean() + step.penalty)).to(losses.dtype)
+    return value + (reweighted - reweighted.detach())
+
+
+def one_pass(
+    objective: Objective, losses: Tensor, groups: Tensor, memory: Tensor
+) -> tuple[Tensor, Step, Statistics]:
+    """The scalar to back-propagate when the whole step is one batch on one process; `losses` [n], any float."""
+    losses = losses if losses.dtype in (torch.float32, torch.float64) else losses.float()
+    totals = batch_totals(losses.detach(), groups, objective.n_groups)
+    step = objective.step(totals, memory)
+    return weighted(step, losses, groups, len(losses)), step, statistics(totals, step)
+
+
+def statistics(totals: Tensor, step: Step) -> Statistics:
+    """The statistics of a step from its totals [3, K + 1]."""
+    present = totals[1, 1:] > 0
+    weights = step.level * totals[1]
+    if step.slope is not None:
+        weights = weights + step.slope * totals[0]
     loss = totals[0].sum() / totals[1].sum()
-    share = totals[1, :-1] / totals[1].sum()
-    weights = share + _pull(totals, penalty, reduction)
-    cost = penalty * _spread(totals, reduction)
-    return Statistics(loss + cost, loss, cost, group_losses, weights, present)
+    return Statistics(
+        loss + step.penalty,
+        loss,
+        step.penalty,
+        torch.where(present, totals[0, 1:] / totals[1, 1:], torch.nan),
+        torch.where(present, weights[1:], 0.0),
+        present,
+        step.notes,
+    )
 
 
-def row_weights(totals: Tensor, groups: Tensor, penalty: float, reduction: str = SUM) -> Tensor:
-    """1/n + 2λ (L_{g(i)} − L̄) / n_{g(i)} for each row (1/n where its group is missing), [n], detached.
-
-    n and the L_g are those of the whole step. Σ_i weight_i ∇ℓ_i = ∇J exactly, however the rows are cut into
-    micro-batches; under a mean over ranks multiply by the number of ranks.
-    """
-    totals = totals.detach()
-    pull = _pull(totals, penalty, reduction) / totals[1, :-1].clamp(min=1)
-    every = torch.cat([pull, pull.new_zeros(1)])  # group -1 is the last one: no pull
-    return 1 / totals[1].sum() + every[torch.where(groups < 0, len(pull), groups)]
+def group_means(totals: Tensor) -> tuple[Tensor, Tensor]:
+    """L_g [K], 0 where the group is absent, and which groups are present [K]."""
+    present = totals[1, 1:] > 0
+    return torch.where(present, totals[0, 1:], 0.0) / totals[1, 1:].clamp(min=1), present
 
 
-def _spread(totals: Tensor, reduction: str) -> Tensor:
-    """R of the groups present: Σ_g (L_g − L̄)² or its mean."""
-    present = totals[1, :-1] > 0
-    squares = torch.where(present, _gaps(totals, present), 0.0).square().sum()
-    return squares / present.sum().clamp(min=1) if reduction == MEAN else squares
+def nothing(n_groups: int) -> Tensor:
+    """The memory of an objective that has none."""
+    return torch.zeros(0, n_groups, dtype=torch.float64)
 
 
-def _pull(totals: Tensor, penalty: float, reduction: str) -> Tensor:
-    """2λ (L_g − L̄), divided by the number of groups present for `mean`; 0 for an absent group."""
-    present = totals[1, :-1] > 0
-    factor = 2 * penalty / (present.sum().clamp(min=1).to(totals.dtype) if reduction == MEAN else 1)
-    return torch.where(present, factor * _gaps(totals, present), 0.0)
-
-
-def _gaps(totals: Tensor, present: Tensor) -> Tensor:
-    """L_g − L̄, L̄ the plain mean over the groups present; what stands at absent groups is to be masked."""
-    group_losses = torch.where(present, totals[0, :-1], 0.0) / totals[1, :-1].clamp(min=1)
-    return group_losses - group_losses.sum() / present.sum().clamp(min=1)
-
-
-def _membership(groups: Tensor, width: int, missing: int) -> Tensor:
-    """[n, width] booleans. A comparison, not index_add: deterministic on every device."""
-    column = torch.where(groups < 0, missing, groups)
-    return column[:, None] == torch.arange(width, device=groups.device)
-
-
-def _precise(losses: Tensor) -> Tensor:
-    """float32 at least: the penalty is a difference of close numbers, which half precision cannot carry."""
-    return losses if losses.dtype in (torch.float32, torch.float64) else losses.float()
+def _wide(losses: Tensor) -> Tensor:
+    """float64: Σℓ² loses a variance in float32. Apple's devices have no float64."""
+    return losses.float() if losses.device.type == "mps" else losses.double()

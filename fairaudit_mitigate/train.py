@@ -1,20 +1,23 @@
 """Training on Hugging Face's Trainer, with three ideas of its own: objective, group column, best step.
 
-With one micro-batch on one process a step is one pass. With more, a first pass without gradient collects
-the totals of the groups over the whole step (all ranks), then the rows are back-propagated with the weights
-that follow from them (DESIGN §5): exact, where the average of the micro-batches' penalties is not.
+With one micro-batch on one process a step is one pass. With more, and an objective whose weights depend on the
+losses of the step, a first pass without gradient collects the totals of the groups over the whole step (all
+ranks), then the rows are back-propagated with the weights that follow from them (DESIGN §5): exact, where the
+average of the micro-batches' penalties is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import LambdaLR
 from torch.utils.data import Sampler
 from transformers import (
@@ -27,17 +30,33 @@ from transformers import (
 )
 
 from fairaudit.errors import FairauditError
+from fairaudit_mitigate.first_pass import hold_frozen_norms, undisturbed
 from fairaudit_mitigate.inputs import GROUPS, LABELS
-from fairaudit_mitigate.objective import FairLoss, Objective, Statistics, batch_totals
+from fairaudit_mitigate.objective import (
+    Objective,
+    Statistics,
+    Step,
+    batch_totals,
+    one_pass,
+    statistics,
+    weighted,
+)
+from fairaudit_mitigate.objective_fair import FairLoss
 from fairaudit_mitigate.sampling import BalancedOrder
+
+_STRANGE = re.compile(r"[^\w. /-]")
 
 
 class FairnessTrainer(Trainer):
-    """A Trainer whose batches may carry `groups` (int64, -1 = missing) and whose loss is an `objective`.
+    """A Trainer whose batches may carry a group id and whose loss is an `objective`.
 
-    Without an objective it is the mean cross entropy. `group_names` name the groups in `history`, one
-    record a step. `sampler` draws the train rows in place of Trainer's shuffle. Everything else (optimiser,
-    schedule, evaluation, integrations) is Trainer's, with Trainer's arguments.
+    `group_column`: the column of the batch with the ids (integers from 0, -1 = missing); it is kept by Trainer's
+    column filter and never reaches the model. Without an objective the loss is the mean cross entropy. `group_names`
+    name the groups in `history`, one record a step, and in the Trainer's own log. `sampler` draws the train rows in
+    place of Trainer's shuffle. Everything else (optimiser, schedule, evaluation, integrations) is Trainer's, with
+    Trainer's arguments. What the objective remembers is saved in Trainer's checkpoints and taken up from them.
+
+    Raises FairauditError where the names are not as many as the objective's groups.
     """
 
     def __init__(
@@ -45,22 +64,35 @@ class FairnessTrainer(Trainer):
         *args: Any,
         objective: Objective | None = None,
         group_names: Sequence[str] = (),
+        group_column: str = GROUPS,
         sampler: Sampler[int] | BalancedOrder | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.model_accepts_loss_kwargs = False
         self.loss_is_scaled_for_ga = False  # Trainer divides by the micro-batches of a step; _share undoes it
-        self.args.remove_unused_columns = False
-        self.objective: Objective = objective or FairLoss(len(group_names))
-        self.group_names = tuple(group_names)
+        self.label_names = self.label_names or [LABELS]
+        self.criterion: Objective = objective or FairLoss(
+            len(group_names)
+        )  # Trainer's search owns `objective`
+        self.group_names = tuple(group_names) or tuple(str(k) for k in range(self.criterion.n_groups))
+        self.group_column = group_column
         self.history: list[dict[str, object]] = []
+        self._check_names()
         self._sampler = sampler
         if isinstance(sampler, BalancedOrder):
             self.add_callback(FollowEpochs(sampler))
-        self._totals: Tensor | None = None
-        self._seen: list[Tensor] = []
-        self._micro_batches = 1
+        self._memory = self.criterion.start()
+        self._plan: Plan | None = None
+        self._last: dict[str, object] = {}
+        self.add_callback(TakeUpMemory(self.load_objective_state))
+
+    def _check_names(self) -> None:
+        if len(self.group_names) != self.criterion.n_groups:
+            raise FairauditError(
+                f"the objective has {self.criterion.n_groups} groups and {len(self.group_names)} are named; "
+                "name each, in the order of the ids."
+            )
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
         """Trainer's schedule; the linear one warms up from lr / (warm-up + 1), as a first step of 0 is none."""
@@ -75,14 +107,19 @@ class FairnessTrainer(Trainer):
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         return super()._get_train_sampler(train_dataset) if self._sampler is None else self._sampler
 
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        columns: Any = self._signature_columns
+        if self.group_column not in columns:
+            columns.append(self.group_column)
+
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
-        """The micro-batches of one step; where it has several, or several ranks, also its totals by group."""
+        """The micro-batches of one step; where it has several, or several ranks, also how its rows are weighted."""
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         several = len(batches) > 1 or self.args.world_size > 1
-        self._seen, self._micro_batches = [], len(batches)
-        self._totals = self._step_totals(batches) if several and batches else None
+        self._plan = self._planned(batches) if several and batches else None
         return batches, items
 
     def compute_loss(
@@ -93,43 +130,90 @@ class FairnessTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """The objective of this batch (one pass), or its share of the step's (two passes); see Trainer."""
-        losses, groups, outputs = self._row_losses(model, inputs)
+        losses, outputs = self._row_losses(model, inputs)
         if not model.training:
             loss = losses.mean()
-        elif self._totals is None:
-            loss, statistics = self.objective.one_pass(losses, groups)
-            self._log_step(statistics)
+        elif self._plan is None:
+            loss, step, found = one_pass(self.criterion, losses, self._groups_in(inputs), self._memory)
+            self._finish(step, found)
         else:
-            loss = self._share(losses, groups, self._totals)
-        if model.training:
-            self._check_finite(losses, groups)
+            loss = self._share(losses, self._groups_in(inputs), self._plan)
         return (loss, outputs) if return_outputs else loss
 
-    def _row_losses(self, model: Any, inputs: Mapping[str, Any]) -> tuple[Tensor, Tensor, Any]:
-        """Cross entropy of each row in float32 at least, its group ids, the model's outputs."""
+    def objective_state(self) -> dict[str, Tensor]:
+        """What the objective remembers after the last step; empty where it remembers nothing."""
+        return {"memory": self._memory.cpu().clone()} if self._memory.numel() else {}
+
+    def load_objective_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on from a state. Raises FairauditError where it belongs to another objective or other groups."""
+        fresh = self.criterion.start()
+        found = state.get("memory", fresh.new_zeros(0, fresh.shape[1]))
+        if found.shape != fresh.shape:
+            raise FairauditError(
+                f"the saved objective remembers {tuple(found.shape)} numbers and this one {tuple(fresh.shape)}; "
+                "resume with the same method and groups."
+            )
+        self._memory = found.to(fresh)
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Trainer's log; beside the training loss also what the last step did to the groups."""
+        super().log({**logs, **in_words(self._last)} if "loss" in logs else logs, start_time)
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        kept = {"names": list(self.group_names), "memory": self._memory.tolist()}
+        self.state.stateful_callbacks[TakeUpMemory.__name__] = {"args": {}, "attributes": kept}  # type: ignore[index,call-overload]
+        super()._save_checkpoint(model, trial)
+
+    def _row_losses(self, model: Any, inputs: Mapping[str, Any]) -> tuple[Tensor, Any]:
+        """Cross entropy of each row in float32 at least, the model's outputs."""
         if model.training:
-            _hold_frozen_norms(model)
-        features = {k: v for k, v in inputs.items() if k not in (LABELS, GROUPS)}
+            hold_frozen_norms(model)
+        features = {k: v for k, v in inputs.items() if k not in (LABELS, self.group_column)}
         labels: Tensor = inputs[LABELS]
         outputs = model(**features)
         logits = outputs.logits
         logits = logits if logits.dtype == torch.float64 else logits.float()
-        groups = inputs[GROUPS] if GROUPS in inputs else torch.full_like(labels, -1)
-        return functional.cross_entropy(logits, labels, reduction="none"), groups, outputs
+        losses = functional.cross_entropy(
+            logits, labels, reduction="none", label_smoothing=self.args.label_smoothing_factor
+        )
+        return losses, outputs
 
-    def _step_totals(self, batches: Sequence[dict[str, Any]]) -> Tensor:
-        """Sum and count of the losses by group over the whole step, [2, groups + 1], summed over the ranks.
+    def _groups_in(self, inputs: Mapping[str, Any]) -> Tensor:
+        if self.group_column in inputs:
+            groups: Tensor = inputs[self.group_column]
+            return groups
+        if self.criterion.needs_totals or self._memory.numel():
+            raise FairauditError(
+                f"the objective compares groups and the batches have no column '{self.group_column}' "
+                f"(columns: {', '.join(inputs)}); keep it in the collator, or name it with group_column."
+            )
+        return torch.full_like(inputs[LABELS], -1)
 
-        The generators are put back afterwards, so that dropout draws the same masks in the second pass. An
-        objective that does not compare groups only needs the counts, which cost nothing.
+    def _planned(self, batches: Sequence[dict[str, Any]]) -> Plan:
+        """How the rows of a step with several micro-batches or ranks are weighted.
+
+        An objective that needs the losses of the step gets them from a first pass without gradient, which leaves
+        no trace. Any other only needs the counts, which cost nothing; it sees the losses when they are there.
         """
-        state = _generator_states(self.args.device)
-        parts = [self._micro_totals(self._prepare_inputs(batch)) for batch in batches]
-        _restore_generators(state, self.args.device)
+        if not self.criterion.needs_totals:
+            counts = [self._counted(batch) for batch in batches]
+            totals = self._over_ranks(counts)
+            return Plan(self.criterion.step(totals, self._memory), totals[1].sum(), len(batches))
+        self.model_wrapped.train()
+        with undisturbed(self.model_wrapped, self.args.device), self.compute_loss_context_manager():
+            parts = [self._forwarded(self._prepare_inputs(batch)) for batch in batches]
         totals = self._over_ranks(parts)
-        if self.objective.needs_totals:
-            self._log_step(self.objective.statistics(totals))
-        return totals
+        step = self.criterion.step(totals, self._memory)
+        self._finish(step, statistics(totals, step))
+        return Plan(step, totals[1].sum(), 0)
+
+    def _counted(self, batch: dict[str, Any]) -> Tensor:
+        groups = self._groups_in(self._prepare_inputs(batch))
+        return batch_totals(torch.zeros(len(groups), device=groups.device), groups, self.criterion.n_groups)
+
+    def _forwarded(self, batch: dict[str, Any]) -> Tensor:
+        losses, _ = self._row_losses(self.model_wrapped, batch)
+        return batch_totals(losses, self._groups_in(batch), self.criterion.n_groups)
 
     def _over_ranks(self, parts: Sequence[Tensor]) -> Tensor:
         totals = torch.stack(list(parts)).sum(dim=0)
@@ -138,41 +222,77 @@ class FairnessTrainer(Trainer):
         reduced: Tensor = self.accelerator.reduce(totals, reduction="sum")
         return reduced
 
-    def _micro_totals(self, batch: dict[str, Any]) -> Tensor:
-        n_groups = self.objective.n_groups
-        if not self.objective.needs_totals:
-            groups = batch[GROUPS] if GROUPS in batch else torch.full_like(batch[LABELS], -1)
-            return batch_totals(torch.zeros(len(groups), device=groups.device), groups, n_groups)
-        self.model_wrapped.train()
-        with torch.no_grad(), self.compute_loss_context_manager():
-            losses, groups, _ = self._row_losses(self.model_wrapped, batch)
-        return batch_totals(losses, groups, n_groups)
-
-    def _share(self, losses: Tensor, groups: Tensor, totals: Tensor) -> Tensor:
-        """This micro-batch's part of the step's gradient, scaled so that Trainer's means undo it."""
-        if not self.objective.needs_totals:  # the totals hold only counts then, and nothing is logged yet
-            self._seen.append(batch_totals(losses.detach(), groups, self.objective.n_groups))
-            if len(self._seen) == self._micro_batches:
-                self._log_step(self.objective.statistics(self._over_ranks(self._seen)))
-        weights = self.objective.row_weights(totals.to(losses.dtype), groups)
+    def _share(self, losses: Tensor, groups: Tensor, plan: Plan) -> Tensor:
+        """This micro-batch's part of the step's objective, scaled so that Trainer's means undo it."""
+        if plan.unseen:
+            plan.seen.append(batch_totals(losses.detach(), groups, self.criterion.n_groups))
+            if len(plan.seen) == plan.unseen:
+                totals = self._over_ranks(plan.seen)
+                step = self.criterion.step(totals, self._memory)
+                self._finish(step, statistics(totals, step))
         scale: int = self.current_gradient_accumulation_steps * self.args.world_size
-        return scale * (weights * losses).sum()
+        return scale * weighted(plan.step, losses, groups, plan.rows)
 
-    def _log_step(self, statistics: Statistics) -> None:
-        step = self.state.global_step + 1
+    def _finish(self, step: Step, found: Statistics) -> None:
+        """Log the step and remember it. Raises FairauditError where its loss is not finite, on all ranks alike."""
+        self._last = found.record(self.group_names)
+        number = self.state.global_step + 1
+        if not math.isfinite(float(found.loss)):
+            raise FairauditError(_not_finite(number, self._last))
+        self._memory = step.memory
         rate = self._get_learning_rate() if self.lr_scheduler is not None else None
-        self.history.append({"step": step, "learning_rate": rate, **statistics.record(self.group_names)})
+        self.history.append({"step": number, "learning_rate": rate, **self._last})
 
-    def _check_finite(self, losses: Tensor, groups: Tensor) -> None:
-        bad = ~torch.isfinite(losses.detach())
-        if not bool(bad.any()):
-            return
-        ids = sorted({int(g) for g in groups[bad]})
-        names = ", ".join(self.group_names[g] if 0 <= g < len(self.group_names) else "(missing)" for g in ids)
-        step = self.state.global_step + 1
-        raise FairauditError(
-            f"the loss is not finite at step {step} (groups: {names}); lower --lr or --penalty."
-        )
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """One step in several parts: the weights, the rows of all parts, and the totals of the parts `seen` so far.
+
+    `unseen`: of how many parts the losses are still to be collected; 0 where a first pass did.
+    """
+
+    step: Step
+    rows: Tensor
+    unseen: int
+    seen: list[Tensor] = field(default_factory=list)
+
+
+class TakeUpMemory(TrainerCallback):
+    """Where training goes on from a checkpoint: hands what the objective remembered then to `load`."""
+
+    def __init__(self, load: Callable[[Mapping[str, Tensor]], None]) -> None:
+        self._load = load
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Read it from the trainer's state, where `FairnessTrainer` put it."""
+        saved: Any = state.stateful_callbacks
+        if type(self).__name__ in saved:
+            kept = saved[type(self).__name__]["attributes"]
+            memory = torch.tensor(kept["memory"], dtype=torch.float64).reshape(-1, len(kept["names"]))
+            self._load({"memory": memory})
+
+
+def in_words(record: Mapping[str, object]) -> dict[str, float]:
+    """The record of a step as flat numbers, in names that TensorBoard and MLflow take."""
+    singles = {k: record[k] for k in ("penalty", "negative_weights", "groups_present") if k in record}
+    nested = {
+        f"{word}/{_STRANGE.sub('_', name)}": value
+        for word, key in (("group_loss", "group_losses"), ("group_weight", "weights"))
+        for name, value in cast("Mapping[str, float]", record.get(key, {})).items()
+    }
+    return cast("dict[str, float]", singles | nested)
+
+
+def _not_finite(number: int, record: Mapping[str, object]) -> str:
+    losses = cast("Mapping[str, float]", record["group_losses"])
+    names = [name for name, loss in losses.items() if not math.isfinite(loss)] or ["(missing)"]
+    return f"the loss is not finite at step {number} (groups: {', '.join(names)}); lower --lr or --penalty."
 
 
 def _warmed(step: int, warmup: int, total: int) -> float:
@@ -180,12 +300,7 @@ def _warmed(step: int, warmup: int, total: int) -> float:
     return (step + 1) / (warmup + 1) if step < warmup else max(0.0, (total - step) / max(1, total - warmup))
 
 
-def _hold_frozen_norms(model: Any) -> None:
-    """Frozen batch norms stay in eval mode: their statistics belong to the base, which is not trained."""
-    for module in model.modules():
-        frozen = isinstance(module, _BatchNorm) and not any(p.requires_grad for p in module.parameters())
-        if frozen and module.affine:
-            module.eval()
+_STRANGE = re.compile(r"[^\w. /-]")
 
 
 class FollowEpochs(TrainerCallback):
@@ -209,12 +324,4 @@ class FollowEpochs(TrainerCallback):
         self._order.set_epoch(int(state.epoch or 0))
 
 
-def _generator_states(device: torch.device) -> tuple[Tensor, Tensor | None]:
-    on_device = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    return torch.get_rng_state(), on_device
-
-
-def _restore_generators(states: tuple[Tensor, Tensor | None], device: torch.device) -> None:
-    torch.set_rng_state(states[0])
-    if states[1] is not None:
-        torch.cuda.set_rng_state(states[1], device)
+_STRANGE = re.compile(r"[^\w. /-]")

@@ -14,7 +14,9 @@ transformers = pytest.importorskip("transformers")
 from fairaudit.errors import FairauditError  # noqa: E402
 from fairaudit_mitigate import FairnessTrainer  # noqa: E402
 from fairaudit_mitigate.keeping import KeepBest  # noqa: E402
-from fairaudit_mitigate.objective import FairLoss, fair_loss  # noqa: E402
+from fairaudit_mitigate.methods.method import Terms  # noqa: E402
+from fairaudit_mitigate.objective import Objective, one_pass  # noqa: E402
+from fairaudit_mitigate.objective_fair import FairLoss  # noqa: E402
 
 ROWS = 18
 
@@ -49,7 +51,7 @@ def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
     return {"x": torch.stack([i["x"] for i in items]), **plain}
 
 
-def trainer(folder: Path, net: Net, objective: FairLoss, **changes: Any) -> FairnessTrainer:
+def trainer(folder: Path, net: Net, objective: Objective, **changes: Any) -> FairnessTrainer:
     settings = {
         "per_device_train_batch_size": ROWS,
         "max_steps": 1,
@@ -85,7 +87,7 @@ def _one_thread() -> Iterator[None]:
 def test_accumulated_step_equals_the_full_batch(
     tmp_path: Path, penalty: float, batch: int, pieces: int
 ) -> None:
-    objective = FairLoss(3, penalty)
+    objective = FairLoss(3, Terms(penalty))
     start, whole, parts = Net(), Net(), Net()
     trainer(tmp_path, whole, objective).train()
     run = trainer(
@@ -101,12 +103,13 @@ def test_accumulated_step_equals_the_full_batch(
 
 def test_the_step_follows_the_objective(tmp_path: Path) -> None:
     net, reference = Net(), Net()
-    trainer(tmp_path, net, FairLoss(3, 0.7)).train()
+    trainer(tmp_path, net, FairLoss(3, Terms(0.7))).train()
     batch = collate(rows())
     losses = torch.nn.functional.cross_entropy(
         reference.layers(batch["x"]), batch["labels"], reduction="none"
     )
-    loss, _ = fair_loss(losses, batch["groups"], 3, 0.7)
+    fair = FairLoss(3, Terms(0.7))
+    loss, _, _ = one_pass(fair, losses, batch["groups"], fair.start())
     loss.backward()
     expected = torch.cat([(p - p.grad).detach().flatten() for p in reference.parameters()])
     torch.testing.assert_close(parameters(net), expected, rtol=0, atol=1e-14)
@@ -116,7 +119,7 @@ def test_no_penalty_is_the_plain_trainer_to_the_bit(tmp_path: Path) -> None:
     """Also the objective that `lora` uses: three steps, small batches."""
     changes = {"per_device_train_batch_size": 4, "max_steps": 3}
     fair, plain = Net(), Net()
-    trainer(tmp_path, fair, FairLoss(3, 0.0), **changes).train()
+    trainer(tmp_path, fair, FairLoss(3, Terms(0.0)), **changes).train()
     trainer(tmp_path, plain, FairLoss(3), **changes).train()
     assert torch.equal(parameters(fair), parameters(plain))
 
@@ -132,13 +135,13 @@ def test_both_passes_draw_the_same_dropout(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(FairnessTrainer, "_row_losses", record)
     changes = {"per_device_train_batch_size": 6, "gradient_accumulation_steps": 3}
-    trainer(tmp_path, Net(dropout=0.5), FairLoss(3, 1.0), **changes).train()
+    trainer(tmp_path, Net(dropout=0.5), FairLoss(3, Terms(1.0)), **changes).train()
     assert len(seen) == 6
     assert all(torch.equal(first, second) for first, second in zip(seen[:3], seen[3:], strict=True))
 
 
 def test_a_loss_that_is_not_finite_stops_with_step_and_group(tmp_path: Path) -> None:
-    run = trainer(tmp_path, Net(), FairLoss(3, 0.1))
+    run = trainer(tmp_path, Net(), FairLoss(3, Terms(0.1)))
     for row in run.train_dataset:
         if row["groups"] == 1:
             row["x"].fill_(float("inf"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fairaudit.errors import FairauditError, did_you_mean
-from fairaudit_mitigate.methods import balanced_lora, dfr, fair_fft, fairlora, fft, lora
+from fairaudit_mitigate.methods import balanced_lora, dfr, fair_fft, fairlora, fairlora_up, fft, lora
 from fairaudit_mitigate.methods.method import Method as Method
 
 METHODS = {
@@ -11,6 +11,7 @@ METHODS = {
     for m in (
         lora.METHOD,
         fairlora.METHOD,
+        fairlora_up.METHOD,
         fft.METHOD,
         fair_fft.METHOD,
         balanced_lora.METHOD,

@@ -57,6 +57,10 @@ class Terms:
         ):
             if value not in known:
                 raise FairauditError(f"{word} is {', '.join(known[:-1])} or {known[-1]}, not '{value}'.")
+        if (self.estimate, self.sided) == (CORRECTED, UP):
+            raise FairauditError(
+                "the estimate 'corrected' is known for both sides only; with sided 'up' use batch or memory."
+            )
 
 
 def train(task: Task) -> Fitted:
@@ -112,13 +116,18 @@ class Method:
 
 def mean_loss(counts: tuple[int, ...], terms: Terms) -> Objective:  # noqa: ARG001
     """The mean loss over the rows, no penalty."""
-    from fairaudit_mitigate.objective import FairLoss
+    from fairaudit_mitigate.objective_fair import FairLoss
 
     return FairLoss(len(counts))
 
 
 def penalised(counts: tuple[int, ...], terms: Terms) -> Objective:
-    """FairLoRA's objective with these terms."""
-    from fairaudit_mitigate.objective import FairLoss
+    """FairLoRA's objective with these terms. λ = 0 is the mean loss, whatever the other terms are."""
+    from fairaudit_mitigate.objective_fair import FairLoss
+    from fairaudit_mitigate.objective_memory import RememberedLoss
 
-    return FairLoss(len(counts), terms.penalty, terms.reduction)
+    if terms.penalty == 0:
+        return FairLoss(len(counts))
+    if terms.estimate == MEMORY:
+        return RememberedLoss((1,) * len(counts) if terms.sampling == BALANCED else counts, terms)
+    return FairLoss(len(counts), terms)
