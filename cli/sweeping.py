@@ -57,12 +57,14 @@ def listed(plan: Plan, out: str, only: str, voice: Voice) -> str:
 def run(plan: Plan, out: str, voice: Voice, beside: str | None, draws: int, **how: Any) -> Shown:
     """Run the sweep and put what it found into words. `draws`: of the paired bootstrap, 0 for none."""
     from fairaudit_mitigate.sweeping import page, tables
-    from fairaudit_mitigate.sweeping.beside import with_published
+    from fairaudit_mitigate.sweeping.beside import check_published, with_published
     from fairaudit_mitigate.sweeping.bootstrap import bootstrap
     from fairaudit_mitigate.sweeping.significance import t_tests
     from fairaudit_mitigate.sweeping.summary import summarise
     from fairaudit_mitigate.sweeping.sweep import sweep
 
+    if beside is not None:
+        check_published(beside, plan)
     results = sweep(plan, out, voice=voice, **how)
     summary = summarise(results)
     if beside is not None:

@@ -112,7 +112,7 @@ def test_the_runner_chooses_pools_and_goes_on(
     assert [p["method"] for p in result["pooled"]] == ["lora", "fairlora"]
     assert result["pooled"][0]["rows"] == 48
     found = result["pooled"][0]["metrics"]["accuracy"]["value"]
-    kept = pd.concat([pd.read_parquet(data / "predictions" / f"lora-None-{k}.parquet") for k in (0, 1)])
+    kept = pd.concat([pd.read_parquet(tmp_path / "r.predictions" / f"lora-None-{k}.parquet") for k in (0, 1)])
     assert found == pytest.approx((kept.y_true == kept.y_pred).mean())
     assert {c["metric"] for c in result["pooled"][1]["against_lora"]} >= {"accuracy", "tpr", "tnr"}
     monkeypatch.setattr(runner, "one_run", None)  # nothing is run twice

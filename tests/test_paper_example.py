@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("peft")
 
 import models  # noqa: E402
+import pandas as pd  # noqa: E402
 
 from fairaudit_cli.main import run  # noqa: E402
 from fairaudit_mitigate.sweeping.plan import Plan, contests  # noqa: E402
@@ -99,10 +99,28 @@ def test_the_waterbirds_plan_runs_on_a_miniature(tmp_path: Path, capfd: pytest.C
     plan = tmp_path / "waterbirds.toml"
     one = plan.read_text(encoding="utf-8").replace("seed = [0, 1]", "seed = 0").replace("[0.1, 1]", "0.1")
     plan.write_text(one, encoding="utf-8")
-    assert run([*command, "--only", "Waterbirds · CLIP", "--table", "md"]) == 0
+    command += ["--beside", str(PAPER / "paper_tables.csv"), "--only", "Waterbirds · CLIP"]
+    assert run([*command, "--table", "md", "-o", f"csv:{tmp_path / 'r.csv'}"]) == 0
     shown = capfd.readouterr().out
-    for word in ("CLIP ViT-B/32", "fairlora", "fair-fft", "fft", "lora"):
-        assert word in shown
+    for row in ("| CLIP ViT-B/32 | lora, published | 93.83 ± 0.81 | 72.74 ± 2.94 | 74.06 ± 1.36 | 19.28 ± 1.84 |",
+                "| CLIP ViT-B/32 | fair-fft, published | 92.24 ± 1.38 | 67.23 ± 5.36 |"):  # fmt: skip
+        assert row in shown
+    written = pd.read_csv(tmp_path / "r.csv")
+    assert set(written.method) == {"lora", "fairlora", "fft", "fair-fft"}
+    facts = pd.read_csv(PAPER / "paper_tables.csv")
+    facts = facts[(facts.dataset == "Waterbirds") & (facts.model == "CLIP ViT-B/32")]
+    assert sorted(written.published_mean.dropna()) == pytest.approx(sorted(facts["mean"] / 100))
+
+
+def test_a_published_table_of_other_things_is_refused_before_anything_runs(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "t.csv"
+    other.write_text("dataset,model,method,accuracy\nMoon,CLIP,lora,90\n", encoding="utf-8")
+    plan = str(PAPER / "waterbirds.toml")
+    assert run(["sweep", plan, "--out", str(tmp_path / "run"), "--beside", str(other)]) == 2
+    assert "no row of" in capfd.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.slow
@@ -111,8 +129,7 @@ def test_every_plan_runs_whole_on_a_miniature(
     name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     command = small(name, tmp_path)
-    assert run([*command, "-o", f"json:{tmp_path / 'r.json'}", "--table", "md"]) == 0
+    assert run([*command, "--table", "md"]) == 0
     shown = capfd.readouterr().out
     for model in MODELS:
         assert model in shown
-    assert json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))

@@ -66,8 +66,8 @@ def one_run(method: str, penalty: float | None, fold: int, args: argparse.Namesp
 
 
 def kept(args: argparse.Namespace, method: str, penalty: float | None, fold: int) -> Path:
-    """Where the test predictions of a run are kept."""
-    folder: Path = args.data / "predictions"
+    """Where the test predictions of a run are kept: beside the results."""
+    folder: Path = args.out.with_suffix(".predictions")
     folder.mkdir(exist_ok=True)
     return folder / f"{method}-{penalty}-{fold}.parquet"
 

@@ -7,7 +7,19 @@ from pathlib import Path
 
 from fairaudit.errors import FairauditError
 from fairaudit.published import KEYS, Printed, read_published
+from fairaudit_mitigate.sweeping.plan import Plan
 from fairaudit_mitigate.sweeping.summary import Summary
+
+
+def check_published(path: str | Path, plan: Plan) -> None:
+    """Raise FairauditError, before anything is trained, for a file that has nothing to set beside the plan's runs."""
+    theirs = [row.key[:3] for row in read_published(str(path)).rows]
+    ours = [(d, m, run.name) for run in plan.runs for d in run.data for m in run.models]
+    if not {_key(*names) for names in theirs} & {_key(*names) for names in ours}:
+        raise FairauditError(
+            f"no row of '{path}' has the data set, model and method of a run of the plan (there: "
+            f"{' · '.join(theirs[0])}; here: {' · '.join(ours[0])}); use the same names."
+        )
 
 
 def with_published(summary: Summary, path: str | Path) -> Summary:
