@@ -9,11 +9,15 @@ import typer
 
 from fairaudit_cli.flags import with_flags
 
-_OBJECTIVE, _LORA, _TRAINING = "Objective", "LoRA", "Training"
+_OBJECTIVE, _LORA, _MODEL, _TRAINING = "Objective", "LoRA", "Model", "Training"
 
 
 def _in(panel: str, text: str, metavar: str | None = None) -> Any:
     return typer.Option(metavar=metavar, help=text, rich_help_panel=panel)
+
+
+def _switch(panel: str, flag: str, text: str) -> Any:
+    return typer.Option(flag, help=text, rich_help_panel=panel)
 
 
 def _flags(
@@ -35,6 +39,13 @@ def _flags(
     cache_dtype: Annotated[
         str | None, _in(_LORA, "Its numbers; exact if not given.", "float32|float16|bfloat16")
     ] = None,
+    head: Annotated[str, _in(_MODEL, "Head of a CLIP checkpoint.", "linear|zero-shot")] = "linear",
+    prompt: Annotated[str, _in(_MODEL, "What zero-shot says of a class.")] = "a photo of a {}",
+    freeze_head: Annotated[
+        bool, typer.Option("--freeze-head", help="Train LoRA only.", rich_help_panel=_MODEL)
+    ] = False,
+    class_names: Annotated[str, _in(_MODEL, "Names of classes 0, 1, … of the data.", "NAME,…")] = "",
+    quantize: Annotated[str | None, _in(_MODEL, "Frozen weights in fewer bits.", "4bit|8bit")] = None,
     lr: Annotated[float | None, _in(_TRAINING, "Learning rate; the method's own if not given.")] = None,
     epochs: Annotated[float, _in(_TRAINING, "Passes over the train rows.")] = 4,
     max_steps: Annotated[int | None, _in(_TRAINING, "Stop after this many steps.")] = None,
@@ -68,5 +79,9 @@ def trains(command: Callable[..., None]) -> Callable[..., None]:
 
 def training(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The flags as fields of `Settings`."""
-    targets = tuple(t.strip() for t in flags["targets"].split(",") if t.strip())
-    return {**flags, "targets": targets, "report_to": tuple(flags["report_to"] or ())}
+    lists = {name: _list(flags[name]) for name in ("targets", "class_names")}
+    return {**flags, **lists, "report_to": tuple(flags["report_to"] or ())}
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(t.strip() for t in text.split(",") if t.strip())

@@ -32,19 +32,24 @@ _PROJECTIONS = (nn.Linear, Conv1D, nn.MultiheadAttention)
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """What is trained: LoRA on `targets` (full module names), the `heads` whole, in numbers of parameters."""
+    """What is trained: LoRA on `targets` (full module names), the `heads` whole, in numbers of parameters.
+
+    `frozen_head`: the heads are saved with it, as they are.
+    """
 
     targets: tuple[str, ...]
     heads: tuple[str, ...]
     trainable: int
     total: int
+    frozen_head: bool = False
 
     def __str__(self) -> str:
         share = f"{self.trainable:,} of {self.total:,} parameters ({self.trainable / self.total:.1%})"
         if not self.targets:
             return f"training {share}"
         named = ", ".join(leaves(self.targets))
-        return f"LoRA on {len(self.targets)} modules ({named}), head {', '.join(self.heads)}: {share}"
+        head = f"{'frozen ' if self.frozen_head else ''}head {', '.join(self.heads)}"
+        return f"LoRA on {len(self.targets)} modules ({named}), {head}: {share}"
 
 
 def head_names(model: Any) -> tuple[str, ...]:
@@ -109,14 +114,20 @@ def _inside(name: str, parents: Sequence[str]) -> bool:
 
 
 def add_adapter(
-    model: Any, rank: int, alpha: int, dropout: float, wanted: Sequence[str] = (), fresh: Sequence[str] = ()
+    model: Any,
+    rank: int,
+    alpha: int,
+    dropout: float,
+    wanted: Sequence[str] = (),
+    fresh: Sequence[str] = (),
+    freeze_head: bool = False,
 ) -> tuple[Any, Adaptation]:
     """The model with LoRA on its targets.
 
-    Its head, and modules that are `fresh`, are trained whole and saved with it. Everything else is
-    frozen. Raises FairauditError as lora_targets does, and for a rank below 1.
+    Its head, and modules that are `fresh`, are saved with it, and trained whole unless `freeze_head`.
+    Everything else is frozen. Raises FairauditError as lora_targets does, and for a rank below 1.
     """
-    from peft import LoraConfig, get_peft_model
+    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 
     if rank < 1:
         raise FairauditError(f"the rank of LoRA is 1 or more, not {rank}.")
@@ -130,13 +141,19 @@ def add_adapter(
         fan_in_fan_out=any(isinstance(model.get_submodule(n), Conv1D) for n in targets),
     )
     take_the_long_way(model)
+    if getattr(model, "is_quantized", False):
+        model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
     with warnings.catch_warnings():
         # of PEFT calling a transformers name about to be renamed
         warnings.simplefilter("ignore", FutureWarning)
         # of PEFT finding linear layers beside those of Conv1D: it looks at each by itself
         warnings.filterwarnings("ignore", message="fan_in_fan_out is set")
         wrapped = get_peft_model(model, config)
-    return wrapped, Adaptation(targets, heads, *_counts(wrapped))
+    if freeze_head:  # it is still saved: the base may not have it
+        for name, parameter in wrapped.named_parameters():
+            if ".modules_to_save." in name:
+                parameter.requires_grad_(False)
+    return wrapped, Adaptation(targets, heads, *_counts(wrapped), freeze_head)
 
 
 def take_the_long_way(model: Any) -> None:

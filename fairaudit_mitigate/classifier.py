@@ -15,6 +15,7 @@ from fairaudit.errors import FairauditError
 from fairaudit_mitigate import lineage
 from fairaudit_mitigate.adapter import head_names
 from fairaudit_mitigate.inputs import Preprocessor
+from fairaudit_mitigate.loading import LINEAR, PROMPT, ZERO_SHOT
 from fairaudit_mitigate.preprocess import image_preprocessor, text_preprocessor
 from fairaudit_mitigate.voice import Say, silent
 from fairaudit_mitigate.weights import (
@@ -56,13 +57,19 @@ class Classifier:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """How to load. `new_labels`: classes of a fresh head, for a checkpoint without one or `new_head`."""
+    """How to load. `new_labels`: classes of a fresh head, for a checkpoint without one or `new_head`.
+
+    `head` zero-shot: the head is CLIP's embedding of `prompt` with each label. `quantize`: see `quantize`.
+    """
 
     kind: str
     new_labels: tuple[str, ...] = ()
     new_head: bool = False
     image_size: int | None = None
     base: str | None = None
+    head: str = LINEAR
+    prompt: str = PROMPT
+    quantize: str | None = None
 
 
 def load(source: str | Path, request: Request, say: Say = silent) -> Classifier:
@@ -76,16 +83,19 @@ def load(source: str | Path, request: Request, say: Say = silent) -> Classifier:
     adapter = Path(name) if (Path(name) / ADAPTER_CONFIG).is_file() else None
     base = name if adapter is None else request.base or _base_of(adapter)
     config = _config(str(adapter) if adapter and (adapter / "config.json").is_file() else base)
-    model, fresh, modules, lacking = _model(base, config, request, adapter is not None)
-    known = lineage.fingerprint(model, (*head_names(model), *modules, *lacking))
+    found = _model(base, config, request, adapter is not None)
+    model, fresh, modules = found.model, found.fresh, found.modules
+    known = lineage.fingerprint(model, (*head_names(model), *modules, *found.lacking))
     if adapter is not None:
         lineage.check(adapter, known, base, say)
-        model = with_adapter(model, adapter, lacking)
-    labels = _output_names(model.config, request.new_labels if fresh else ())
+        model = with_adapter(model, adapter, found.lacking)
+    labels = _output_names(model.config, request.new_labels if fresh or found.prompts else ())
     build = text_preprocessor if request.kind == "text" else image_preprocessor
     with quiet():
         preprocessor = build(name if adapter is None else str(adapter), base, model, request.image_size, say)
     model.eval()
+    if found.prompts:
+        say(f"'{name}' classifies by its text tower: {_some(found.prompts)}.")
     if fresh:
         say(f"'{name}' has no trained head for these classes: a fresh one of {len(labels)} outputs is added.")
     return Classifier(model, preprocessor, labels, fresh, name, base, modules, known)
@@ -138,42 +148,77 @@ def _config(source: str) -> Any:
         ) from error
 
 
-def _model(
-    base: str, config: Any, request: Request, under_adapter: bool
-) -> tuple[Any, bool, tuple[str, ...], tuple[str, ...]]:
-    """The model with a head, whether that head is fresh, other modules that are, the tensors `base` lacks."""
-    loader = _loader(config, request.kind)
-    ending = _HEADS[request.kind]
-    has_head = any(str(a).endswith(ending) for a in config.architectures or ())
+@dataclass(frozen=True, slots=True, eq=False)
+class _Loaded:
+    """`fresh`: the head has random weights; `modules`: others that have. `lacking`: tensors the base has not.
+
+    `prompts`: what the head was made of, if it is a zero-shot one.
+    """
+
+    model: Any
+    fresh: bool
+    modules: tuple[str, ...]
+    lacking: tuple[str, ...]
+    prompts: tuple[str, ...] = ()
+
+
+def _model(base: str, config: Any, request: Request, under_adapter: bool) -> _Loaded:
+    """The model with a head."""
+    loader = _loader(config, request)
+    has_head = any(str(a).endswith(_HEADS[request.kind]) for a in config.architectures or ())
+    asked = request.head == ZERO_SHOT and not under_adapter and not _is_zero_shot(config)
+    has_head = _is_zero_shot(config) or (has_head and not asked)
     fresh = (not has_head or request.new_head) and not under_adapter
     if fresh:
-        if not request.new_labels:
-            raise FairauditError(
-                f"the model '{base}' is a backbone ({', '.join(config.architectures or ['unknown'])}) "
-                "without a classification head; train one with `fairaudit mitigate` first."
-            )
-        config.id2label = dict(enumerate(request.new_labels))
-        config.label2id = {label: k for k, label in config.id2label.items()}
-    model, info = from_pretrained(loader, base, config)
+        _name_outputs(base, config, request.new_labels)
+    prompts = tuple(request.prompt.replace("{}", label) for label in request.new_labels) if asked else ()
+    head = _zero_shot().text_embeddings(base, config, prompts) if asked else None
+    model, info = from_pretrained(loader, base, config, request.quantize)
     heads = head_names(model)
+    lacking = (*info["missing_keys"], *(k[0] for k in info["mismatched_keys"]))
     check_shapes(base, info["mismatched_keys"], heads)
     foreign = [k for k in info["missing_keys"] if not in_head(k, heads)]
-    if foreign or (not fresh and not under_adapter and (info["missing_keys"] or info["mismatched_keys"])):
-        lost = sorted(foreign or [*info["missing_keys"], *(k[0] for k in info["mismatched_keys"])])
+    if foreign or (not fresh and not under_adapter and lacking):
+        lost = sorted(foreign or lacking)
         raise FairauditError(
             f"the weights of '{base}' lack {len(lost)} tensors of its model (first: {lost[0]})."
         )
+    poolers = {k.rsplit(".pooler.", 1)[0] + ".pooler" for k in info["missing_keys"] if ".pooler." in k}
+    if head is not None:
+        model.classifier.weight.data.copy_(head)
+        return _Loaded(model, False, (), lacking, prompts)
     if request.new_head and has_head:
         draw_again(model, heads)
-    poolers = {k.rsplit(".pooler.", 1)[0] + ".pooler" for k in info["missing_keys"] if ".pooler." in k}
-    lacking = (*info["missing_keys"], *(k[0] for k in info["mismatched_keys"]))
-    return model, fresh, tuple(sorted(poolers)), lacking
+    return _Loaded(model, fresh, tuple(sorted(poolers)), lacking)
 
 
-def _loader(config: Any, kind: str) -> Any:
+def _name_outputs(base: str, config: Any, labels: Sequence[str]) -> None:
+    if not labels:
+        raise FairauditError(
+            f"the model '{base}' is a backbone ({', '.join(config.architectures or ['unknown'])}) "
+            "without a classification head; train one with `fairaudit mitigate` first."
+        )
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: k for k, label in config.id2label.items()}
+
+
+def _zero_shot() -> Any:
+    from fairaudit_mitigate import zero_shot
+
+    return zero_shot
+
+
+def _is_zero_shot(config: Any) -> bool:
+    return config.model_type == "clip" and bool(_zero_shot().is_zero_shot(config))
+
+
+def _loader(config: Any, request: Request) -> Any:
     """The class that loads classifiers of this kind, if it knows the type of model."""
     from transformers import AutoModelForImageClassification, AutoModelForSequenceClassification
 
+    if request.head == ZERO_SHOT or _is_zero_shot(config):
+        return _zero_shot().zero_shot_class(config, request.kind)
+    kind = request.kind
     loader: Any = AutoModelForImageClassification if kind == "image" else AutoModelForSequenceClassification
     if type(config) not in loader._model_mapping:
         raise FairauditError(
@@ -192,3 +237,8 @@ def _output_names(config: Any, new: Sequence[str]) -> tuple[str, ...]:
         if names == tuple(f"LABEL_{k}" for k in range(len(names)))
         else names
     )
+
+
+def _some(prompts: Sequence[str]) -> str:
+    shown = ", ".join(f"'{p}'" for p in prompts[:3])
+    return shown + (f", … {len(prompts) - 3} more" if len(prompts) > 3 else "")

@@ -157,6 +157,7 @@ def trainable(task: Task) -> tuple[Any, Adaptation]:
         settings.dropout,
         targets_after(classifier.model, cut, settings.targets),
         classifier.fresh_modules,
+        settings.freeze_head,
     )
 
 

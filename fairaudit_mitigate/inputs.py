@@ -38,9 +38,15 @@ class Preprocessor:
     def encode(self, value: bytes | Path | Cropped | str, name: str) -> dict[str, Any]:
         """One row: `pixel_values` [channels, height, width], or token ids. Errors call the row `name`."""
         if self.kind == "text":
-            return dict(self.processor(str(value), truncation=True, max_length=self.max_length))
+            found = dict(self.processor(str(value), truncation=True, max_length=self.max_length))
+            return found if found["input_ids"] else self._of_nothing()
         image = decode(value, name)
         return {"pixel_values": self.processor(images=image, return_tensors="pt")["pixel_values"][0]}
+
+    def _of_nothing(self) -> dict[str, Any]:
+        """An empty text where the tokenizer puts no start or end on texts: a model needs one token at least."""
+        token = self.processor.bos_token_id
+        return {"input_ids": [self.processor.pad_token_id if token is None else token], "attention_mask": [1]}
 
     def collate(self, items: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """A batch: images stacked, texts padded to the longest; labels and groups as int64 tensors."""

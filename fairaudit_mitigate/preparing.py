@@ -109,14 +109,33 @@ def _classifier(job: Job, rows: Rows, voice: Voice) -> Classifier:
         raise FairauditError(
             f"the train rows of '{job.data}' have one class ({labels[0]}); a classifier needs two."
         )
-    request = Request(rows.kind, labels, job.new_head, job.image_size)
-    classifier = load(job.model, request, voice.say)
+    classifier = load(job.model, _request(job, rows.kind, labels), voice.say)
     if classifier.is_adapter:
         raise FairauditError(
             f"'{job.model}' is an adapter; give its merged model (mitigate --merge writes one)."
         )
+    if classifier.fresh_head and job.settings.freeze_head:
+        raise FairauditError(f"the head of '{job.model}' is fresh, random weights: leave out --freeze-head.")
     if classifier.fresh_head:
         voice.say(
             "`before` is the model with that untrained head; compare with `--method lora` for a fair rival."
         )
     return classifier
+
+
+def _request(job: Job, kind: str, labels: tuple[str, ...]) -> Request:
+    """How the model is loaded. Raises FairauditError for what does not go together."""
+    own = job.settings
+    if own.quantize is not None and job.merge:
+        raise FairauditError(
+            "an adapter on quantised weights is not merged: leave out --merge or --quantize."
+        )
+    if own.class_names and len(own.class_names) != len(labels):
+        raise FairauditError(
+            f"--class-names has {len(own.class_names)} names, and the train rows of '{job.data}' have "
+            f"{len(labels)} classes ({', '.join(labels[:10])})."
+        )
+    return Request(
+        kind, own.class_names or labels, job.new_head, job.image_size,
+        head=own.head, prompt=own.prompt, quantize=own.quantize,
+    )  # fmt: skip

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate.inputs import Preprocessor
 from fairaudit_mitigate.voice import Say
+from fairaudit_mitigate.weights import quiet
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LONGEST_TEXT = 512
@@ -41,32 +43,61 @@ def image_preprocessor(source: str, base: str, model: Any, image_size: int | Non
 
 
 def text_preprocessor(source: str, base: str, model: Any, image_size: int | None, say: Say) -> Preprocessor:  # noqa: ARG001
-    """The tokenizer; sets the padding token on tokenizer and model where the checkpoint has none."""
-    from transformers import AutoTokenizer
+    """The tokenizer, padding behind the text, with a padding token on it and on the model.
 
+    Where the checkpoint has no padding token it is one that ends or starts texts: a decoder's class is read off
+    the last token that is not padding, so padding must not be a word.
+    """
     if image_size is not None:
         raise FairauditError("--image-size is for images; this data has texts.")
-    tokenizer = None
-    for place in dict.fromkeys((source, base)):
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
-            break
-        except (OSError, ValueError, KeyError):
-            continue
+    tokenizer = read_tokenizer((source, base))
     if tokenizer is None:
         raise FairauditError(f"the model '{source}' has no tokenizer; texts need its tokenizer.json.")
     if tokenizer.pad_token is None:
-        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token or tokenizer.unk_token
     if tokenizer.pad_token_id is None:
         raise FairauditError(
-            f"the tokenizer of '{source}' has no padding, end or unknown token; set its pad_token."
+            f"the tokenizer of '{source}' has no padding, end, start or unknown token; set its pad_token."
         )
+    # absolute positions are those of the text alone only where padding stands behind it
+    tokenizer.padding_side = "left" if _class_token_is_last(tokenizer) else "right"
     # decoders find the last real token of a row by it, so it must be the token that pads the rows
     model.config.get_text_config().pad_token_id = model.config.pad_token_id = tokenizer.pad_token_id
-    positions = getattr(model.config, "max_position_embeddings", None) or LONGEST_TEXT
     return Preprocessor(
-        "text", tokenizer, max_length=min(positions, tokenizer.model_max_length, LONGEST_TEXT)
+        "text", tokenizer, max_length=min(_positions(model), tokenizer.model_max_length, LONGEST_TEXT)
     )
+
+
+def _class_token_is_last(tokenizer: Any) -> bool:
+    """XLNet's way: the class is read off the very last token, so padding stands before the text."""
+    ids = tokenizer("a")["input_ids"]
+    return len(ids) > 1 and ids[-1] == tokenizer.cls_token_id != ids[0]
+
+
+def _positions(model: Any) -> int:
+    """How many tokens the model has positions for; RoBERTa counts them from behind the padding's."""
+    for name, module in model.named_modules():
+        if name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None:
+            return int(module.num_embeddings - module.padding_idx - 1)
+    return int(getattr(model.config, "max_position_embeddings", None) or LONGEST_TEXT)
+
+
+def read_tokenizer(places: Sequence[str]) -> Any:
+    """The tokenizer of the first place that has one, else None.
+
+    transformers makes one without words where the files are missing, which reads every text as unknown.
+    """
+    from transformers import AutoTokenizer
+
+    for place in dict.fromkeys(places):
+        try:
+            with quiet():
+                found = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+        except (OSError, ValueError, KeyError):
+            continue
+        if len(found) > len(set(found.all_special_ids)):
+            return found
+    return None
 
 
 def _image_processor(source: str, base: str) -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 
 from fairaudit.errors import FairauditError, did_you_mean
+from fairaudit_mitigate.loading import LINEAR, PROMPT, check_bits, check_head, check_names
 from fairaudit_mitigate.methods import Method, find_method
-from fairaudit_mitigate.methods.method import Terms
+from fairaudit_mitigate.methods.method import EVERYTHING, Terms
 
 SELECT = "worst_group_accuracy"
 #: `adapt`: every block. `cache`: none, the activations before the adapted blocks are computed each time.
@@ -26,6 +27,8 @@ class Settings:
     method's own.
     `adapt`: `all` blocks or `last-K`. `cache`: the folder of the activations before those (kept, and found again
     by any run on the same model and rows), `off`, or None: a temporary one; `cache_dtype` None: exact.
+    `head`, `prompt`: of a CLIP checkpoint, see `zero_shot`. `class_names`: of classes that the data only numbers.
+    `quantize`: the frozen weights in 4bit or 8bit.
     """
 
     method: str = "fairlora"
@@ -56,6 +59,11 @@ class Settings:
     patience: int | None = None
     checkpoint_gradients: bool = False
     report_to: tuple[str, ...] = ()
+    head: str = LINEAR
+    prompt: str = PROMPT
+    freeze_head: bool = False
+    class_names: tuple[str, ...] = ()
+    quantize: str | None = None
 
     def __post_init__(self) -> None:
         find_method(self.method)
@@ -76,6 +84,11 @@ class Settings:
         if not 0 <= self.dropout < 1:
             raise FairauditError(f"LoRA's dropout lies in [0, 1), not {self.dropout}.")
         _check_cache(self.adapt, self.cache, self.cache_dtype)
+        check_head(self.head, self.prompt)
+        check_names(self.class_names)
+        check_bits(self.quantize, trains_weights=self.spec.trains == EVERYTHING)
+        if self.freeze_head and not self.spec.adapts:
+            raise FairauditError("--freeze-head leaves LoRA to train: choose a LoRA method.")
         if not 0 < self.rate < float("inf"):
             raise FairauditError(f"the learning rate is a finite number above 0, not {self.rate}.")
 

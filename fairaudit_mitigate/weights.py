@@ -10,24 +10,30 @@ from typing import Any
 
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate.adapter import take_the_long_way
+from fairaudit_mitigate.quantize import check_installed, is_quantized, quantization
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
-def from_pretrained(loader: Any, base: str, config: Any) -> tuple[Any, dict[str, Any]]:
+def from_pretrained(
+    loader: Any, base: str, config: Any, bits: str | None = None
+) -> tuple[Any, dict[str, Any]]:
     """The model and what loading it found out. Raises FairauditError for weights that cannot be read safely."""
     import torch
     from safetensors import SafetensorError
 
     _check_files(Path(base))
+    quantized = {"quantization_config": quantization(bits, loader, config)} if bits else {}
+    if is_quantized(config):
+        check_installed(f"'{base}' in bits of bitsandbytes")
     try:
         with quiet():
             model, info = loader.from_pretrained(
                 base, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False,
-                output_loading_info=True, ignore_mismatched_sizes=True,
+                output_loading_info=True, ignore_mismatched_sizes=True, **quantized,
             )  # fmt: skip
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:
         raise FairauditError(
             f"the weights of '{base}' cannot be loaded (safetensors only): {first_line(error)}"
         ) from error
