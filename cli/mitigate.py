@@ -6,8 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from fairaudit.errors import FairauditError
 from fairaudit_cli import output, progress
 from fairaudit_cli.data_inputs import reads_data
+from fairaudit_cli.threshold_inputs import check_flags, sets_thresholds
 from fairaudit_cli.training_inputs import trains
 
 
@@ -21,12 +23,15 @@ def _list(asked: bool) -> None:
 
 @reads_data
 @trains
+@sets_thresholds
 def mitigate(
-    model: Annotated[str, typer.Argument(help="Transformers folder or hub id.")],
-    data: Annotated[str, typer.Argument(help="Published folder, Parquet, CSV or TSV file.")],
+    ctx: typer.Context,
+    model: Annotated[str, typer.Argument(help="Transformers folder or hub id; threshold: predictions.")],
     out: Annotated[str, typer.Option(metavar="DIR", help="New folder for the artefact and the evidence.")],
     options: dict[str, Any],
     training: dict[str, Any],
+    thresholds: dict[str, Any],
+    data: Annotated[str | None, typer.Argument(help="Published folder, Parquet, CSV or TSV file.")] = None,
     method: Annotated[str, typer.Option(help="What to train and how; see --list.")] = "fairlora",
     positive: Annotated[str | None, typer.Option(metavar="CLASS", help="The positive class.")] = None,
     audit: Annotated[str | None, typer.Option(metavar="FILE", help="Audit: columns, class, flag.")] = None,
@@ -45,6 +50,14 @@ def mitigate(
     """
     from fairaudit_cli import repairing
 
+    check_flags(ctx, method, thresholds)
+    if method == "threshold":
+        from fairaudit_cli import thresholding
+
+        thresholding.run(model, data, out, thresholds, options, positive, training["seed"], outputs, json)
+        return
+    if data is None:
+        raise FairauditError("mitigate needs MODEL and DATA; only --method threshold works from one file.")
     wanted = output.targets(outputs, repairing.FORMATS, [data, audit, policy])
     repairing.check(wanted, policy)
     from fairaudit_mitigate import mitigate as run

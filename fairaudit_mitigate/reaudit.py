@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import fairaudit
+from fairaudit.columns import Inputs, Roles
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.labels import split_by
 from fairaudit.policy import Policy
@@ -56,6 +57,20 @@ def audit_of(
 ) -> fairaudit.Audit:
     """The audit of one file; also tells, before anything is trained, whether the roles can be audited."""
     return fairaudit.audit(predictions, **roles_of(sensitive, positive, cluster))
+
+
+def prove_as(before: Path, after: Path, roles: Mapping[str, Any]) -> Proof:
+    """Both audits and the comparison, paired by id, of files whose columns have these roles."""
+    comparison = fairaudit.compare(before, after, id="id", **roles)
+    return Proof(fairaudit.audit(before, **roles), fairaudit.audit(after, **roles), comparison)
+
+
+def roles_in(path: Path, inputs: Inputs) -> Roles:
+    """The columns that a report of this file would read, and as what."""
+    from fairaudit.reading.table import reading, resolved_roles
+
+    with reading(str(path), inputs) as source:
+        return resolved_roles(source, inputs)
 
 
 def roles_of(sensitive: Sequence[str], positive: str | None, cluster: str | None) -> dict[str, Any]:

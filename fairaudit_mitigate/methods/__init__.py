@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from fairaudit.errors import FairauditError, did_you_mean
-from fairaudit_mitigate.methods import balanced_lora, dfr, fair_fft, fairlora, fairlora_up, fft, lora
+from fairaudit_mitigate.methods import (
+    balanced_lora,
+    dfr,
+    fair_fft,
+    fairlora,
+    fairlora_up,
+    fft,
+    lora,
+    threshold,
+)
 from fairaudit_mitigate.methods.method import Method as Method
 
 METHODS = {
@@ -16,6 +25,7 @@ METHODS = {
         fair_fft.METHOD,
         balanced_lora.METHOD,
         dfr.METHOD,
+        threshold.METHOD,
     )
 }
 
