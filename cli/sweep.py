@@ -14,6 +14,7 @@ Only = Annotated[str, typer.Option(metavar="TEXT", help="Runs whose 'data · mod
 Data = Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="Where a data set of the plan is.")]
 Model = Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="Where a model of the plan is.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
+Plots = Annotated[str | None, typer.Option(metavar="DIR", help="Also draw the figures there.")]
 Beside = Annotated[str | None, typer.Option(metavar="FILE", help="Published numbers (CSV) to set beside.")]
 Draws = Annotated[
     int, typer.Option("--bootstrap", metavar="N", min=0, help="Paired bootstrap over rows, N draws.")
@@ -29,6 +30,7 @@ def sweep(
     out: Out,
     table: Form = None,
     beside: Beside = None,
+    plots: Plots = None,
     bootstrap: Draws = 0,
     only: Only = "",
     dry_run: DryRun = False,
@@ -55,7 +57,7 @@ def sweep(
             output.show(sweeping.listed(read, out, only, voice))
             return
         done = sweeping.run(
-            read, out, voice, beside, bootstrap, only=only, device=device, retry=retry, run=not no_run
+            read, out, voice, beside, bootstrap, plots, only=only, device=device, retry=retry, run=not no_run
         )
     output.write_all(wanted, done.writers)
     if json or table:

@@ -54,11 +54,14 @@ def listed(plan: Plan, out: str, only: str, voice: Voice) -> str:
     return "\n".join([*lines, f"{len(cells)} cells, {missing} to run{later}"]) + "\n"
 
 
-def run(plan: Plan, out: str, voice: Voice, beside: str | None, draws: int, **how: Any) -> Shown:
+def run(
+    plan: Plan, out: str, voice: Voice, beside: str | None, draws: int, plots: str | None, **how: Any
+) -> Shown:
     """Run the sweep and put what it found into words. `draws`: of the paired bootstrap, 0 for none."""
     from fairaudit_mitigate.sweeping import page, tables
     from fairaudit_mitigate.sweeping.beside import check_published, with_published
     from fairaudit_mitigate.sweeping.bootstrap import bootstrap
+    from fairaudit_mitigate.sweeping.drawing import draw
     from fairaudit_mitigate.sweeping.significance import t_tests
     from fairaudit_mitigate.sweeping.summary import summarise
     from fairaudit_mitigate.sweeping.sweep import sweep
@@ -71,6 +74,8 @@ def run(plan: Plan, out: str, voice: Voice, beside: str | None, draws: int, **ho
         summary = with_published(summary, beside)
     tests = t_tests(summary, plan.family or tuple(m.metric for m in summary.measures))
     drawn = bootstrap(summary, results, draws) if draws else None
+    for path in draw(results, summary, plots) if plots else ():
+        voice.say(f"wrote {path}")
     code, notes = _exit_code(results), page.notes(summary, tests, drawn)
     blocks = page.page(results, summary, tests, drawn)
     every = [*(("t", t) for t in tests), *(("bootstrap", t) for t in drawn or ())]

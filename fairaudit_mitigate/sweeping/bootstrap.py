@@ -132,7 +132,8 @@ def statistic(design: Design, counts: Array, metric: str) -> Array:
     """
     rows, right = counts[:, :, :1], counts[:, :, 1:]
     if metric == "accuracy":
-        return right.sum(axis=1) / rows.sum(axis=1)
+        shares: Array = right.sum(axis=1) / rows.sum(axis=1)
+        return shares
     with np.errstate(invalid="ignore", divide="ignore"):
         if metric == "worst_group_accuracy":
             cells = (right / rows)[:, design.sizes >= MIN_EVENTS]

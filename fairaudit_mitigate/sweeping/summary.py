@@ -99,9 +99,9 @@ class Summary:
 
 def summarise(results: Results) -> Summary:
     """The table of a sweep: of each run the combination with the best mean validation score over its seeds."""
-    chosen = [(name, _chosen(entries)) for name, entries in _runs(results.entries).items()]
+    chosen = [(name, best_combination(entries)) for name, entries in _runs(results.entries).items()]
     measures = _measures(results, [e for _, entries in chosen for e in entries])
-    lines = tuple(_line(results, entries, measures) for _, entries in chosen)
+    lines = tuple(line_of_cells(results, entries, measures) for _, entries in chosen)
     return Summary(measures, lines, results.plan.reference)
 
 
@@ -115,7 +115,7 @@ def _runs(entries: Iterable[Entry]) -> dict[tuple[str, str, str], list[list[Entr
     return {name: list(groups.values()) for name, groups in found.items()}
 
 
-def _chosen(groups: Sequence[list[Entry]]) -> list[Entry]:
+def best_combination(groups: Sequence[list[Entry]]) -> list[Entry]:
     """The combination with the best mean score; one with more seeds done comes before one with fewer."""
 
     def key(entries: list[Entry]) -> tuple[float, ...]:
@@ -140,7 +140,8 @@ def _measures(results: Results, entries: Sequence[Entry]) -> tuple[Measure, ...]
     return tuple(found)
 
 
-def _line(results: Results, entries: Sequence[Entry], measures: Sequence[Measure]) -> Line:
+def line_of_cells(results: Results, entries: Sequence[Entry], measures: Sequence[Measure]) -> Line:
+    """The line of the cells of one combination: one value a measure and seed that was judged."""
     done = [e for e in entries if e.record is not None and e.record.done and results.shelf.judged(e.cell.key)]
     numbers = [_numbers(results, e) for e in done]
     first = entries[0]
