@@ -170,7 +170,7 @@ def _wide(record: Mapping[str, str], line: int) -> Iterator[_Entry]:
     for name, text in record.items():
         if name in (*KEYS, *_FACTS) or not _metric(name):
             continue
-        beside = [record[n] for n in (f"{name}_spread", f"{name}_sd", f"{name}_std") if n in record]
+        beside = [record[n] for n in (f"{name.lower()}_{s}" for s in ("spread", "sd", "std")) if n in record]
         yield _Entry(_key(record), record.get("table", ""), name, text, beside[0] if beside else "",
                      record.get("classes", ""), record.get("perfect", ""), line)  # fmt: skip
 

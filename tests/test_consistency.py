@@ -189,7 +189,7 @@ SAME = {
         for m, v in (("accuracy", ".9383"), ("f1_min", "0.7274"), ("f1_delta", "1.928e-1"))
     ),
     "wide": "dataset,method,accuracy,F1 min,ΔF1,notes\nWaterbirds,LoRA,93.83 ± 0.81,72.74±2.94,19.28 +/- 1.84,hm\n",
-    "wide, spread apart": "method,classes,accuracy,accuracy_sd,f1_min,f1_delta\nLoRA,2,93.83,0.81,72.74,19.28\n",
+    "wide, spread apart": "Method,Classes,Accuracy,Accuracy_SD,f1_min,f1_delta\nLoRA,2,93.83,0.81,72.74,19.28\n",
     "semicolons": LONG.replace(",", ";"),
     "a BOM, blank lines": "\ufeff" + LONG.replace("\n", "\r\n\r\n"),
 }  # fmt: skip
