@@ -118,3 +118,16 @@ def test_the_runner_chooses_pools_and_goes_on(
     monkeypatch.setattr(runner, "one_run", None)  # nothing is run twice
     runner.main()
     assert json.loads(out.read_text())["summary"] == result["summary"]
+
+
+def test_the_page_shows_the_results_that_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    results = EXAMPLE / "results.json"
+    if not results.exists():
+        pytest.skip("no results.json: it is not there before the long run ends")
+    monkeypatch.syspath_prepend(str(EXAMPLE))
+    import tables
+
+    monkeypatch.delitem(sys.modules, "tables")
+    page = (EXAMPLE / "README.md").read_text(encoding="utf-8")
+    assert tables.filled(page, json.loads(results.read_text(encoding="utf-8"))) == page
+    assert all(f"<!-- /{title} -->" in page for title in ("folds", "pooled", "against", "groups"))
