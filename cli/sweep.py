@@ -16,9 +16,8 @@ Model = Annotated[list[str] | None, typer.Option(metavar="NAME=PATH", help="Wher
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Where to compute.")]
 Plots = Annotated[str | None, typer.Option(metavar="DIR", help="Also draw the figures there.")]
 Beside = Annotated[str | None, typer.Option(metavar="FILE", help="Published numbers (CSV) to set beside.")]
-Draws = Annotated[
-    int, typer.Option("--bootstrap", metavar="N", min=0, help="Paired bootstrap over rows, N draws.")
-]
+Draws = Annotated[int, typer.Option("--bootstrap", metavar="N", min=0, help="Paired bootstrap, N draws.")]
+Search = Annotated[int, typer.Option(metavar="N", min=0, help="Optuna: N trials a run over λ, rank, lr.")]
 Form = Annotated[str | None, typer.Option("--table", metavar="md|csv|latex", help="Print the paper's table.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List the cells, run nothing.")]
 NoRun = Annotated[bool, typer.Option("--no-run", help="Show what is there, run nothing.")]
@@ -32,6 +31,7 @@ def sweep(
     beside: Beside = None,
     plots: Plots = None,
     bootstrap: Draws = 0,
+    search: Search = 0,
     only: Only = "",
     dry_run: DryRun = False,
     no_run: NoRun = False,
@@ -44,8 +44,7 @@ def sweep(
 ) -> None:
     """Train methods × ranks × λ × seeds from a plan, choose on validation, compare on test with tests over seeds.
 
-    Finished cells are never run again, so an interrupted sweep goes on where it was. Exit code 3: some cells failed
-    (the others ran); 2: all did.
+    Finished cells are never run again: an interrupted sweep goes on. Exit code 3: some cells failed, 2: all did.
     """
     from fairaudit_cli import sweeping
 
@@ -54,11 +53,10 @@ def sweep(
     read = sweeping.read(plan, data, model)
     with progress.voice() as voice:
         if dry_run:
-            output.show(sweeping.listed(read, out, only, voice))
+            output.show(sweeping.listed(read, out, only, search, voice))
             return
-        done = sweeping.run(
-            read, out, voice, beside, bootstrap, plots, only=only, device=device, retry=retry, run=not no_run
-        )
+        how = {"only": only, "device": device, "retry": retry, "run": not no_run, "search": search}
+        done = sweeping.run(read, out, voice, beside, bootstrap, plots, **how)
     output.write_all(wanted, done.writers)
     if json or table:
         output.show(done.writers["json" if json else str(table)]())

@@ -43,8 +43,13 @@ def read(path: str, data: Sequence[str] | None, models: Sequence[str] | None) ->
     return moved(read_plan(path), data or (), models or ())
 
 
-def listed(plan: Plan, out: str, only: str, voice: Voice) -> str:
-    """The cells, one a line, with what is there of each."""
+def listed(plan: Plan, out: str, only: str, search: int, voice: Voice) -> str:
+    """The cells, one a line, with what is there of each; of a search, what it is over."""
+    if search:
+        from fairaudit_mitigate.sweeping.search import spaces
+
+        found = [s for s in spaces(plan) if only in str(s.base)]
+        return "".join(f"{s}: {search} trials\n" for s in found)
     from fairaudit_mitigate.sweeping.sweep import listing
 
     cells = listing(plan, out, only, voice)

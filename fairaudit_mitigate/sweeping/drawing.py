@@ -135,7 +135,7 @@ def pareto_figure(accuracy: Measure, fair: Measure, spots: Sequence[Spot], style
             markersize=6,
         )
     front = sorted((s for s in spots if s.front), key=lambda s: s.x)
-    ring = {"color": "#444444", "linewidth": 0.9, "markerfacecolor": "none", "markersize": 11}
+    ring: dict[str, Any] = {"color": "#444444", "linewidth": 0.9, "markerfacecolor": "none", "markersize": 11}
     ax.plot([one * s.x for s in front], [other * s.y for s in front], "--o", zorder=0, **ring)
     for s in _apart(front, spots):
         ax.annotate(s.label, (one * s.x, other * s.y), xytext=(7, 5), textcoords="offset points", fontsize=7)

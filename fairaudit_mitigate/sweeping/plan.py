@@ -62,7 +62,8 @@ class Tune:
 class Plan:
     """A whole sweep. `select`: a metric or the path of a policy.
 
-    `metrics`: those of the table (none: the panel); `family`: those that are tested (none: all of the table).
+    `metrics`: those of the table (none: the panel); `family`: those that are tested (none: all of the table);
+    `search`: field -> least and greatest value that `--search` tries.
     """
 
     name: str
@@ -75,6 +76,7 @@ class Plan:
     tune: Tune | None = None
     metrics: tuple[str, ...] = ()
     family: tuple[str, ...] = ()
+    search: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     text: str = ""
 
     @property

@@ -28,7 +28,7 @@ from fairaudit_mitigate.sweeping.plan import (
 )
 
 DTYPES = ("auto", "float32", "bfloat16")
-_TOP = ("schema", "select", "reference", "keep", "data", "model", "common", "run", "tune", "table")
+_TOP = ("schema", "select", "reference", "keep", "data", "model", "common", "run", "tune", "table", "search")
 _PENALTY = ("penalty", "reduction", "sided", "estimate")
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", tuple: "a list"}
 
@@ -66,7 +66,7 @@ def parse_plan(text: str, name: str, folder: Path) -> Plan:
     runs = _runs(top, [d.name for d in data], [m.name for m in models], select)
     return Plan(
         name, data, models, runs, select, _reference(top, runs), top.one_of("keep", KEEP, "none"), _tune(top),
-        _metrics(top, "metrics"), _metrics(top, "family"), text,
+        _metrics(top, "metrics"), _metrics(top, "family"), _search(top), text,
     )  # fmt: skip
 
 
@@ -322,6 +322,19 @@ def _tune(top: _Table) -> Tune | None:
             near = did_you_mean(name, _hints())
             raise table.error("over", f"{shown(name)} is nothing that can be tuned.{near}")
     return Tune(over, _typed(table, "seed", table.values.get("seed", 0), int))
+
+
+def _search(top: _Table) -> dict[str, tuple[float, float]]:
+    """`[search]`: the bounds of λ, rank and learning rate."""
+    table = top.table("search")
+    table.check_keys(("penalty", "rank", "lr"))
+    found: dict[str, tuple[float, float]] = {}
+    for key, given in table.values.items():
+        numbers = [v for v in given if type(v) in (int, float)] if isinstance(given, list) else []
+        if len(numbers) != 2 or len(given) != 2 or not 0 < numbers[0] < numbers[1] < float("inf"):
+            raise table.error(key, f"{key} is the least and the greatest value above 0, as in [0.01, 10].")
+        found[key] = (numbers[0], numbers[1])
+    return found
 
 
 def _metrics(top: _Table, key: str) -> tuple[str, ...]:

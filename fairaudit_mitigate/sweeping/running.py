@@ -81,11 +81,12 @@ class Runner:
         from fairaudit_mitigate.device import pick_device
         from fairaudit_mitigate.evidence import write_history
         from fairaudit_mitigate.halves import halves
+        from fairaudit_mitigate.meter import start
         from fairaudit_mitigate.predictions import predictions_of, write_predictions
-        from fairaudit_mitigate.sweeping.measuring import measured
 
-        with measured(pick_device(self.device).type) as cost:
-            fitted = cell.settings.spec.fit(work.task)
+        cost = start(pick_device(self.device))
+        fitted = cell.settings.spec.fit(work.task)
+        seconds, peak = cost.seconds(), cost.peak()
         save(fitted.model, work.classifier, work.folder)
         write_history(work.folder, fitted.history)
         trained = replace(work.classifier, model=fitted.model)
@@ -98,7 +99,7 @@ class Runner:
         self._audit(cell.key, VALIDATION, roles)
         return Record(
             cell.key, DONE, None, asdict(cell.settings), self.score(path, roles), self.select,
-            round(cost.seconds, 3), cost.peak_memory, fitted.adaptation.trainable, fitted.adaptation.total,
+            round(seconds, 3), peak, fitted.adaptation.trainable, fitted.adaptation.total,
             fitted.best.step, roles,
         )  # fmt: skip
 

@@ -19,6 +19,7 @@ from fairaudit_mitigate.sweeping.choosing import better, ranked, scorer
 from fairaudit_mitigate.sweeping.plan import Contest, Plan, contests
 from fairaudit_mitigate.sweeping.results import Entry, Results, write_results
 from fairaudit_mitigate.sweeping.running import Runner
+from fairaudit_mitigate.sweeping.search import Searcher, Space, spaces
 from fairaudit_mitigate.voice import SILENT, Voice
 
 PLAN, LOCK = "plan.toml", ".lock"
@@ -27,27 +28,34 @@ TASK = "sweep"
 
 def sweep(
     plan: Plan, out: str | Path, *, only: str = "", device: str = AUTO, retry: bool = False,
-    run: bool = True, voice: Voice = SILENT,
+    run: bool = True, search: int = 0, voice: Voice = SILENT,
 ) -> Results:  # fmt: skip
     """Run what is missing of the plan in the folder `out`, and return all that is there.
 
     `only`: contests whose description holds this text. `retry`: cells that failed are run again. `run` False:
-    nothing is run, what is there is read. A cell that fails is recorded and the others go on. Two processes on one
-    folder: the second raises FairauditError, as every problem of plan, data and models does.
+    nothing is run, what is there is read. `search`: that many trials of Optuna for each run, in place of the lists of
+    λ, rank and learning rate; the winner runs over the seeds and is judged on test, the others are not.
+    A cell that fails is recorded and the others go on. Two processes on one folder: the second raises
+    FairauditError, as every problem of plan, data and models does.
     """
-    every = tuple(c for c in contests(plan) if only in str(c))
-    if not every:
-        raise FairauditError(f"no run of '{plan.name}' holds '{only}'; --dry-run lists them.")
     shelf = Shelf(Path(out))
     if not run and not shelf.root.is_dir():
         raise FairauditError(f"there is no sweep in '{out}'; run it first.")
+    searcher = Searcher(shelf.root, search, plan.choice) if search else None
+    asked = tuple(s for s in spaces(plan) if only in str(s.base)) if search else ()
+    every = tuple(s.base for s in asked) or tuple(c for c in contests(plan) if only in str(c) and not search)
+    if not every:
+        raise FairauditError(f"no run of '{plan.name}' holds '{only}'; --dry-run lists them.")
     found = benches(plan, voice.say)
     if run:
         with locked(shelf.root):
             write_text(shelf.root / PLAN, plan.text)
-            work = _Work(plan, shelf, found, every, device, voice)
-            work.everything(retry)
+            work = _Work(plan, shelf, found, device, voice)
+            every = work.search(searcher, asked) if searcher else every
+            work.everything(every, retry)
             shutil.rmtree(shelf.cache, ignore_errors=True)  # large, and quickly computed again
+    elif searcher:
+        every = tuple(searcher.contest(s) for s in asked)
     results = Results(plan, shelf, tuple(_entries(plan, shelf, found, every)))
     if run:
         write_results(results)
@@ -99,7 +107,6 @@ class _Work:
     plan: Plan
     shelf: Shelf
     found: Mapping[tuple[str, str], Bench]
-    contests: Sequence[Contest]
     device: str
     voice: Voice
     total: int = 0
@@ -107,18 +114,34 @@ class _Work:
     spent: float = 0.0
     again: set[str] = field(default_factory=set)
 
-    def everything(self, retry: bool) -> None:
+    def everything(self, every: Sequence[Contest], retry: bool) -> None:
         """Run all contests, one after the other."""
-        missing = {key for contest in self.contests for key in self._missing(contest, retry)}
+        missing = {key for contest in every for key in self._missing(contest, retry)}
         self.again = {key for key in missing if self.shelf.record(key) is not None}
-        self.total = len(missing) + sum(self._later(c) for c in self.contests)
-        runner = Runner(
-            self.shelf, self.device, self.plan.choice, scorer(self.plan.select), self.voice.progress
-        )
-        for contest in self.contests:
+        self.total = self.done + len(missing) + sum(self._later(c) for c in every)
+        runner = self._runner()
+        for contest in every:
             self._contest(contest, runner)
         if self.total:
             self.voice.progress(TASK, self.total, self.total)
+
+    def search(self, searcher: Searcher, asked: Sequence[Space]) -> tuple[Contest, ...]:
+        """Make the trials that are missing; the contests among all trials, whose winners are yet to be run."""
+        self.total = sum(searcher.left(s) + len(s.base.seeds) - 1 for s in asked)
+        runner, found = self._runner(), []
+        for space in asked:
+            base = space.base
+            bench = self.found[base.data, base.model]
+
+            def run(settings: Settings, base: Contest = base, bench: Bench = bench) -> Record:
+                return self._trained(bench.cell(settings, base.dtype), bench, runner)
+
+            found.append(searcher.search(space, run))
+        return tuple(found)
+
+    def _runner(self) -> Runner:
+        choice = self.plan.choice
+        return Runner(self.shelf, self.device, choice, scorer(self.plan.select), self.voice.progress)
 
     def _missing(self, contest: Contest, retry: bool) -> Iterator[str]:
         for cell in _planned(contest, self.found):
