@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fairaudit_mitigate.data import Columns as Columns
     from fairaudit_mitigate.mitigation import Mitigation as Mitigation
     from fairaudit_mitigate.mitigation import mitigate as mitigate
+    from fairaudit_mitigate.panel import FairnessCallback as FairnessCallback
     from fairaudit_mitigate.predictions import Hardware as Hardware
     from fairaudit_mitigate.predictions import predict as predict
     from fairaudit_mitigate.train import FairnessTrainer as FairnessTrainer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Columns": "data",
+    "FairnessCallback": "panel",
     "FairnessTrainer": "train",
     "Hardware": "predictions",
     "Mitigation": "mitigation",
@@ -27,7 +29,16 @@ _HOME = {
     "predict": "predictions",
 }
 
-__all__ = ["Columns", "FairnessTrainer", "Hardware", "Mitigation", "Voice", "mitigate", "predict"]
+__all__ = [
+    "Columns",
+    "FairnessCallback",
+    "FairnessTrainer",
+    "Hardware",
+    "Mitigation",
+    "Voice",
+    "mitigate",
+    "predict",
+]
 
 
 def __getattr__(name: str) -> Any:
