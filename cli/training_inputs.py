@@ -29,6 +29,10 @@ def _flags(
         str | None, _in(_OBJECTIVE, "Group losses from what.", "batch|corrected|memory")
     ] = None,
     sampling: Annotated[str | None, _in(_OBJECTIVE, "Rows of a step.", "shuffled|balanced")] = None,
+    adjustment: Annotated[
+        float | None, _in(_OBJECTIVE, "Margin C/√n on the loss of a small group.", "C")
+    ] = None,
+    decay: Annotated[float | None, _in(_OBJECTIVE, "Of the memory, a step.", "[0,1)")] = None,
     rank: Annotated[int, _in(_LORA, "Rank of LoRA.")] = 8,
     alpha: Annotated[int, _in(_LORA, "Alpha of LoRA.")] = 16,
     targets: Annotated[str, _in(_LORA, "Modules that get LoRA.", "NAME,…")] = "",

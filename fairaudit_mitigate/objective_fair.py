@@ -42,7 +42,7 @@ class FairLoss:
     """J = L + λ R with the group losses of the step (estimate `batch` or `corrected`).
 
     λ = 0, the default, is the plain mean, to the bit. Raises FairauditError for the estimate `memory`, which is
-    `objective_memory.RememberedLoss`.
+    `objective_memory.RememberedLoss`, and for an adjustment, which only a memory has.
     """
 
     n_groups: int
@@ -51,6 +51,10 @@ class FairLoss:
     def __post_init__(self) -> None:
         if self.terms.estimate == MEMORY:
             raise FairauditError("FairLoss remembers nothing; for the estimate 'memory' use RememberedLoss.")
+        if self.terms.adjustment:
+            raise FairauditError(
+                "the adjustment C goes with the estimate 'memory' and group DRO; leave it 0."
+            )
 
     @property
     def needs_totals(self) -> bool:

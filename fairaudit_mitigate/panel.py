@@ -27,7 +27,6 @@ BY_ATTRIBUTE: Mapping[str, Callable[[Sequence[float]], float]] = {
     "demographic_parity_difference": max,
     "equalized_odds_difference": max,
 }
-PREFIX = "eval_"
 
 
 class FairnessCallback(TrainerCallback):
@@ -130,11 +129,11 @@ def panel(
     found = {m: _value(audited, m, "overall") for m in OVERALL}
     found |= {m: _value(audited, m, "class") for m in BY_CLASS}
     for metric, worst in BY_ATTRIBUTE.items():
-        values = {name: _value(audited, metric, name) for name in columns}
-        known = [v for v in values.values() if not math.isnan(v)]
+        by_name = {name: _value(audited, metric, name) for name in columns}
+        known = [v for v in by_name.values() if not math.isnan(v)]
         found[metric] = worst(known) if known else math.nan
-        if len(values) > 1:
-            found |= {f"{metric}_{name}": v for name, v in values.items()}
+        if len(by_name) > 1:
+            found |= {f"{metric}_{name}": v for name, v in by_name.items()}
     return found
 
 

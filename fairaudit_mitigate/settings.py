@@ -23,8 +23,7 @@ REPORTERS = (TENSORBOARD, MLFLOW)
 class Settings:
     """How to train. `groups` None: cell if there is an attribute, else class.
 
-    The terms of the objective (`penalty`, `reduction`, `sided`, `estimate`, `sampling`) and `lr`, where None: the
-    method's own.
+    The terms of the objective (the fields of `Terms`) and `lr`, where None: the method's own.
     `adapt`: `all` blocks or `last-K`. `cache`: the folder of the activations before those (kept, and found again
     by any run on the same model and rows), `off`, or None: a temporary one; `cache_dtype` None: exact.
     `head`, `prompt`: of a CLIP checkpoint, see `zero_shot`. `class_names`: of classes that the data only numbers.
@@ -41,6 +40,8 @@ class Settings:
     sided: str | None = None
     estimate: str | None = None
     sampling: str | None = None
+    adjustment: float | None = None
+    decay: float | None = None
     targets: tuple[str, ...] = ()
     lr: float | None = None
     epochs: float = 4.0
@@ -114,9 +115,7 @@ class Settings:
     def terms(self) -> Terms:
         """The terms of the objective: those given, else the method's own."""
         own = self.spec.terms
-        given = {
-            name: getattr(self, name) for name in ("penalty", "reduction", "sided", "estimate", "sampling")
-        }
+        given = {name: getattr(self, name) for name in Terms.__dataclass_fields__}
         return replace(own, **{name: value for name, value in given.items() if value is not None})
 
     def resolved(self) -> Settings:

@@ -45,7 +45,9 @@ CASES = {
     "corrected, mean": Case("fair", corrected=True, reduction="mean"),
     "memory": Case("memory", counts=COUNTS),
     "memory, up": Case("memory", sided="up", counts=COUNTS),
-    "memory, up, mean": Case("memory", sided="up", reduction="mean", penalty=10.0, counts=COUNTS),
+    "memory, up, mean": Case(
+        "memory", sided="up", reduction="mean", penalty=10.0, counts=COUNTS, adjustment=1.0, decay=0.98
+    ),
     "groupdro": Case("dro", counts=COUNTS),
     "plain": Case("fair", penalty=0.0),
 }
@@ -55,7 +57,9 @@ def objective_of(case: Case) -> Objective:
     if case.kind == "dro":
         return GroupDRO(case.counts)
     estimate = "memory" if case.kind == "memory" else "corrected" if case.corrected else "batch"
-    terms = Terms(case.penalty, case.reduction, case.sided, estimate)
+    terms = Terms(
+        case.penalty, case.reduction, case.sided, estimate, adjustment=case.adjustment, decay=case.decay
+    )
     return penalised(COUNTS, terms)
 
 

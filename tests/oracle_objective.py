@@ -25,6 +25,8 @@ class Case:
     sided: str = "both"
     corrected: bool = False
     counts: tuple[int, ...] = ()
+    adjustment: float = 0.0
+    decay: float = 0.9
 
 
 @dataclass
@@ -70,8 +72,9 @@ def _memory(case: Case, losses: Tensor, groups: list[int], state: Remembered) ->
     """Weights 1 + 2λ d_g / p_g of the rows, divided by their mean over the training set."""
     memory = {}
     for g, past in state.seen.items():
-        ages = [0.9 ** (len(past) - 1 - t) for t in range(len(past))]
+        ages = [case.decay ** (len(past) - 1 - t) for t in range(len(past))]
         memory[g] = sum(a * x for a, x in zip(ages, past, strict=True)) / sum(ages)
+        memory[g] += case.adjustment / case.counts[g] ** 0.5
     centre = sum(memory.values()) / max(1, len(memory))
     strength = case.penalty / (max(1, len(memory)) if case.reduction == "mean" else 1)
     grouped = [g for g in groups if g >= 0]

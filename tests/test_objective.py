@@ -230,8 +230,34 @@ def test_balanced_sampling_draws_every_group_alike() -> None:
     terms = Terms(1.0, "sum", "up", "memory", sampling="balanced")
     objective = penalised((90, 10), terms)
     assert isinstance(objective, RememberedLoss)
-    assert len(set(objective.counts)) == 1
-    assert penalised((90, 10), Terms(1.0, estimate="memory")).counts == (90, 10)
+    assert step_of(objective, 0).level.tolist() == pytest.approx(
+        step_of(RememberedLoss((1, 1), Terms(1.0, "sum", "up", "memory")), 0).level.tolist()
+    )
+    assert (
+        step_of(objective, 0).level[2]
+        != step_of(penalised((90, 10), Terms(1.0, "sum", "up", "memory")), 0).level[2]
+    )
+
+
+def step_of(objective: Objective, seed: int) -> Step:
+    losses, groups = random_step(seed, k=2)
+    totals = batch_totals(losses.detach() * (1 + groups), groups, 2)
+    return objective.step(totals, objective.step(totals, objective.start()).memory)
+
+
+def test_the_adjustment_pulls_small_groups_and_the_decay_forgets() -> None:
+    """Equal losses: only the margin C/√n tells the groups apart."""
+    groups = torch.tensor([0, 1, 2])
+    totals = batch_totals(torch.full((3,), 2.0), groups, 3)
+    objective = penalised((100, 25, 4), Terms(1.0, "sum", "up", "memory", adjustment=2.0, decay=0.5))
+    memory = objective.step(totals, objective.start()).memory
+    step = objective.step(totals, memory)
+    margins = [0.2, 0.4, 1.0]
+    gap = [max(0.0, m - sum(margins) / 3) for m in margins]
+    shares = [100 / 129, 25 / 129, 4 / 129]
+    wanted = [(1 / 3 + 2 * d / p / 3) / (1 + 2 * sum(gap)) for d, p in zip(gap, shares, strict=True)]
+    assert step.level[1:].tolist() == pytest.approx(wanted)
+    assert step.memory[1].tolist() == pytest.approx([0.75] * 3)
 
 
 def test_group_dro_is_algorithm_1() -> None:
@@ -305,7 +331,10 @@ def test_a_huge_penalty_gives_finite_weights() -> None:
         (lambda: Terms(sided="up", estimate="corrected"), "both sides only"),
         (lambda: FairLoss(2, Terms(estimate="memory")), "RememberedLoss"),
         (lambda: RememberedLoss((3, 0), Terms()), "drop it"),
-        (lambda: RememberedLoss((3, 1), Terms(), decay=1.0), r"\[0, 1\)"),
+        (lambda: Terms(decay=1.0), r"\[0, 1\)"),
+        (lambda: Terms(adjustment=-1.0), "adjustment"),
+        (lambda: Terms(adjustment=float("nan")), "adjustment"),
+        (lambda: FairLoss(2, Terms(adjustment=1.0)), "goes with the estimate 'memory'"),
         (lambda: GroupDRO((3, 0)), "has a row"),
         (lambda: GroupDRO((3, 1), step_size=0.0), "step size"),
         (lambda: GroupDRO((3, 1), adjustment=float("nan")), "adjustment"),

@@ -10,6 +10,7 @@ from fairaudit_mitigate.methods import (
     fairlora,
     fairlora_up,
     fft,
+    groupdro_lora,
     lora,
     threshold,
 )
@@ -24,6 +25,7 @@ METHODS = {
         fft.METHOD,
         fair_fft.METHOD,
         balanced_lora.METHOD,
+        groupdro_lora.METHOD,
         dfr.METHOD,
         threshold.METHOD,
     )

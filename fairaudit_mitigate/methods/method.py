@@ -35,7 +35,10 @@ class Terms:
 
     `sampling`: how the rows of a step are drawn. Where it is `balanced` a step holds every group equally often,
     so that a group's share of the rows drawn is 1/K, whatever its share of the training set.
-    Raises FairauditError for a λ that is negative or not finite, and for a word it does not know.
+    `adjustment`: C of the margin C/√n_g on the loss of a group of n_g training rows (group DRO, and the estimate
+    `memory`). `decay`: of the memory, a step.
+    Raises FairauditError for a λ or C that is negative or not finite, a decay outside [0, 1), and for a word it does
+    not know.
     """
 
     penalty: float = 0.1
@@ -43,12 +46,18 @@ class Terms:
     sided: str = BOTH
     estimate: str = BATCH
     sampling: str = SHUFFLED
+    adjustment: float = 0.0
+    decay: float = 0.9
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.penalty) or self.penalty < 0:
             raise FairauditError(
                 f"the penalty λ is a finite number from 0 up, not {self.penalty}; 0.1 is the default."
             )
+        if not math.isfinite(self.adjustment) or self.adjustment < 0:
+            raise FairauditError(f"the adjustment C is a finite number from 0 up, not {self.adjustment}.")
+        if not 0 <= self.decay < 1:
+            raise FairauditError(f"the decay of the memory lies in [0, 1), not {self.decay}.")
         for word, value, known in (
             ("reduction", self.reduction, REDUCTIONS),
             ("sided", self.sided, SIDES),
@@ -111,7 +120,7 @@ class Method:
     @property
     def penalises(self) -> bool:
         """Whether it has a λ."""
-        return self.compares_groups and self.objective is not mean_loss
+        return self.objective is penalised
 
 
 def mean_loss(counts: tuple[int, ...], terms: Terms) -> Objective:  # noqa: ARG001
@@ -129,5 +138,5 @@ def penalised(counts: tuple[int, ...], terms: Terms) -> Objective:
     if terms.penalty == 0:
         return FairLoss(len(counts))
     if terms.estimate == MEMORY:
-        return RememberedLoss((1,) * len(counts) if terms.sampling == BALANCED else counts, terms)
+        return RememberedLoss(counts, terms)
     return FairLoss(len(counts), terms)
