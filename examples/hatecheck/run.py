@@ -29,7 +29,7 @@ from fairaudit.store import write_text
 from fairaudit_mitigate import Columns, Mitigation, mitigate
 
 ATTRIBUTE, POSITIVE, BASE = "target_ident", "hateful", "lora"
-METHODS = ("lora", "fairlora:0.01,0.1,1", "balanced-lora", "fairlora-up")
+METHODS = ("lora", "balanced-lora", "fairlora:0.01,0.1,1", "fairlora-up", "groupdro-lora")
 #: name -> (metric, by); all of the test rows of a fold, or of the pooled rows.
 METRICS = {
     "accuracy": ("accuracy", "overall"),
