@@ -237,21 +237,17 @@ def _checksum(value: Any) -> bytes:
 
 
 def _add(digest: Any, value: Any) -> None:
-    """One value: bytes, text, an array; of a file its name, size and time."""
-    if isinstance(value, Path):
-        stat = value.stat()
+    """One value: bytes, text, an array; of a file (cropped or not) its name, size and time."""
+    path = getattr(value, "path", value)
+    if isinstance(path, Path):
+        stat = path.stat()
         value = f"{value}|{stat.st_size}|{stat.st_mtime_ns}"
     if isinstance(value, Tensor):
         value = value.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
-    raw = (
-        value
-        if isinstance(value, bytes)
-        else value.tobytes()
-        if hasattr(value, "tobytes")
-        else str(value).encode()
-    )
-    digest.update(len(raw).to_bytes(8, "little"))
-    digest.update(raw)
+    if not isinstance(value, bytes):
+        value = value.tobytes() if hasattr(value, "tobytes") else str(value).encode()
+    digest.update(len(value).to_bytes(8, "little"))
+    digest.update(value)
 
 
 def _on(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:

@@ -20,8 +20,10 @@ from fairaudit_mitigate.classifier import Request, load
 from fairaudit_mitigate.data import TRAIN, read_rows
 from fairaudit_mitigate.fit import Fitted, fit
 from fairaudit_mitigate.inputs import Encoded, Preprocessor
+from fairaudit_mitigate.layouts import Cropped
 from fairaudit_mitigate.mitigation import mitigate
 from fairaudit_mitigate.predictions import Hardware
+from fairaudit_mitigate.prefix import _checksum
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.stem import ACTIVATIONS, activations, skipping, stem_of
 from fairaudit_mitigate.task import Task
@@ -230,6 +232,16 @@ class Flickering:
         found = self.inner(**kwargs)
         found["pixel_values"] = found["pixel_values"] + torch.rand(())
         return found
+
+
+def test_a_changed_image_file_is_another_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(b"one")
+    for value in (path, Cropped(path, 20)):
+        before = _checksum(value)
+        assert before == _checksum(value)
+        path.write_bytes(path.read_bytes() + b"more")
+        assert before != _checksum(value)
 
 
 def test_random_preprocessing_is_refused(shelf: Path) -> None:
