@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from fairaudit.errors import FairauditError
-from fairaudit_mitigate.sweeping.plan import Plan, contests, moved
+from fairaudit_mitigate.sweeping.cells import Cell
+from fairaudit_mitigate.sweeping.plan import Plan, contests, moved, settings_of
 from fairaudit_mitigate.sweeping.plan_file import parse_plan, read_plan
 
+KEYS = ["1d34769606659733", "dec1797f2662b53a"]
 HEAD = """[[data]]
 name = "birds"
 path = "birds"
@@ -143,3 +146,11 @@ def test_a_plan_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "plan.toml").write_text("")
     with pytest.raises(FairauditError, match=r"cannot read the plan.*Did you mean 'plan.toml'"):
         read_plan(tmp_path / "plam.toml")
+
+
+def test_settings_that_came_later_leave_the_keys_of_cells_alone() -> None:
+    """The keys as the first release of sweeps made them: a finished cell is found by every later one."""
+    settings = [settings_of({"method": m}) for m in ("lora", "fairlora")]
+    assert [Cell("d", "m", s, "auto").key for s in settings] == KEYS
+    assert Cell("d", "m", replace(settings[0], decay=0.5), "auto").key != KEYS[0]
+    assert Cell("d", "m", replace(settings[0], adapt="last-2"), "auto").key != KEYS[0]

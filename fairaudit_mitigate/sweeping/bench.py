@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate import policy_loop
-from fairaudit_mitigate.data import TEST, Rows, read_rows, with_validation
+from fairaudit_mitigate.data import TEST, Columns, Rows, read_rows, with_validation
 from fairaudit_mitigate.manifest import data_checksums, model_checksums
 from fairaudit_mitigate.methods import find_method
 from fairaudit_mitigate.settings import Settings
@@ -40,9 +40,10 @@ class Bench:
     def cell(self, settings: Settings, dtype: str) -> Cell:
         """The cell of these settings."""
         spec, model = self.table.spec, self.model
+        plain = asdict(Columns())
         inputs = {
             "data": self.table.checksums,
-            "columns": asdict(spec.columns),
+            "columns": {k: v for k, v in asdict(spec.columns).items() if v != plain[k]},
             "sensitive": list(self.table.rows.sensitive),
             "positive": spec.positive,
             "model": self.checksums,

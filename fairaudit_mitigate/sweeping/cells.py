@@ -12,11 +12,13 @@ from typing import Any
 
 from fairaudit.errors import FairauditError
 from fairaudit.store import write_text
-from fairaudit_mitigate.methods.method import mean_loss
+from fairaudit_mitigate.methods.method import Terms, mean_loss
 from fairaudit_mitigate.settings import Settings
 
 SCHEMA = "fairaudit.sweep-cell"
 RECORD, VALIDATION, TEST = "cell.json", "validation", "test"
+#: The terms that stand in a key always; those that came later only where they are not `Terms`' default.
+_FIRST_TERMS = ("penalty", "reduction", "sided", "estimate", "sampling")
 DONE, FAILED = "done", "failed"
 
 
@@ -38,7 +40,9 @@ class Cell:
         the folder of cached activations, which changes nothing. Settings at their default are left out, so that a
         later release with more of them finds the cells of this one.
         """
-        plain = {f.name: f.default for f in fields(Settings)}
+        plain = {f.name: f.default for f in fields(Settings)} | {
+            f.name: f.default for f in fields(Terms) if f.name not in _FIRST_TERMS
+        }
         settings = {k: v for k, v in asdict(self.settings).items() if v != plain[k] and k != "cache"}
         whole = {"settings": settings, "dtype": self.dtype, "inputs": self.inputs}
         text = json.dumps(whole, sort_keys=True, default=list)

@@ -14,7 +14,7 @@ from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.toml_lines import Place, line_numbers, shown, syntax_error
 from fairaudit_mitigate.data import Columns
 from fairaudit_mitigate.methods import METHODS
-from fairaudit_mitigate.methods.method import mean_loss
+from fairaudit_mitigate.methods.method import Terms, mean_loss
 from fairaudit_mitigate.settings import SELECT, Settings
 from fairaudit_mitigate.sweeping.plan import (
     KEEP,
@@ -29,7 +29,7 @@ from fairaudit_mitigate.sweeping.plan import (
 
 DTYPES = ("auto", "float32", "bfloat16")
 _TOP = ("schema", "select", "reference", "keep", "data", "model", "common", "run", "tune", "table", "search")
-_PENALTY = ("penalty", "reduction", "sided", "estimate")
+_PENALTY = tuple(f.name for f in fields(Terms) if f.name != "sampling")
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", tuple: "a list"}
 
 
