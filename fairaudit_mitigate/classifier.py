@@ -17,6 +17,7 @@ from fairaudit_mitigate.adapter import head_names
 from fairaudit_mitigate.inputs import Preprocessor
 from fairaudit_mitigate.loading import LINEAR, PROMPT, ZERO_SHOT
 from fairaudit_mitigate.preprocess import image_preprocessor, text_preprocessor
+from fairaudit_mitigate.quantize import is_quantized, quantization, taken_from
 from fairaudit_mitigate.voice import Say, silent
 from fairaudit_mitigate.weights import (
     check_shapes,
@@ -165,6 +166,7 @@ class _Loaded:
 def _model(base: str, config: Any, request: Request, under_adapter: bool) -> _Loaded:
     """The model with a head."""
     loader = _loader(config, request)
+    stored = taken_from(config) if under_adapter and not is_quantized(_config(base)) else None
     has_head = any(str(a).endswith(_HEADS[request.kind]) for a in config.architectures or ())
     asked = request.head == ZERO_SHOT and not under_adapter and not _is_zero_shot(config)
     has_head = _is_zero_shot(config) or (has_head and not asked)
@@ -173,7 +175,8 @@ def _model(base: str, config: Any, request: Request, under_adapter: bool) -> _Lo
         _name_outputs(base, config, request.new_labels)
     prompts = tuple(request.prompt.replace("{}", label) for label in request.new_labels) if asked else ()
     head = _zero_shot().text_embeddings(base, config, prompts) if asked else None
-    model, info = from_pretrained(loader, base, config, request.quantize)
+    how = quantization(request.quantize, loader, config) if request.quantize else stored
+    model, info = from_pretrained(loader, base, config, how)
     heads = head_names(model)
     lacking = (*info["missing_keys"], *(k[0] for k in info["mismatched_keys"]))
     check_shapes(base, info["mismatched_keys"], heads)

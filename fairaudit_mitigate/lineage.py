@@ -23,15 +23,15 @@ VALUES = 4096
 
 
 def fingerprint(model: Any, without: Sequence[str] = ()) -> str:
-    """SHA-256 over name, shape and up to VALUES values of each floating-point tensor of the state of `model`.
+    """SHA-256 over name, shape and up to VALUES values of each floating-point parameter and buffer of `model`.
 
     `without`: modules and tensors that are left out (heads, what the checkpoint lacks), by the start of their
     names. Quantised tensors are left out too; norms and embeddings are not quantised.
     """
     found = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        skipped = any(name == w or name.startswith(f"{w}.") for w in without)
-        if skipped or not isinstance(tensor, torch.Tensor) or not tensor.is_floating_point():
+    tensors: dict[str, torch.Tensor] = dict(model.named_parameters()) | dict(model.named_buffers())
+    for name, tensor in sorted(tensors.items()):
+        if any(name == w or name.startswith(f"{w}.") for w in without) or not tensor.is_floating_point():
             continue
         flat = tensor.detach().flatten()
         some = flat[:: max(1, len(flat) // VALUES)].float().cpu().contiguous()

@@ -20,9 +20,10 @@ def quantization(bits: str, loader: Any, config: Any) -> Any:
     from transformers import BitsAndBytesConfig
 
     check_installed(f"--quantize {bits}")
+    build = loader.from_config if hasattr(loader, "from_config") else loader._from_config
     with torch.device("meta"):
-        model = getattr(loader, "from_config", loader._from_config)(config)
-    kept = [*head_names(model), "pooler"]
+        model = build(config)
+    kept = [*head_names(model), *(n for n, _ in model.named_modules() if n.split(".")[-1] == "pooler")]
     if bits != BITS[0]:
         return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=kept)
     return BitsAndBytesConfig(
@@ -38,6 +39,27 @@ def check_installed(what: str) -> None:
     """Raise FairauditError where bitsandbytes is missing. `what` needs it."""
     if find_spec("bitsandbytes") is None:
         raise FairauditError(f"{what} needs the package bitsandbytes, which is not installed; install it.")
+
+
+def taken_from(config: Any) -> Any:
+    """Take out of the config of an adapter what its base was quantised with; None where it was not.
+
+    Left in, it would say that the weights on disk are quantised already.
+    """
+    from transformers import BitsAndBytesConfig
+
+    if not is_quantized(config):
+        return None
+    found = config.quantization_config
+    del config.quantization_config
+    return BitsAndBytesConfig.from_dict(found) if isinstance(found, dict) else found
+
+
+def keep_trainable(model: Any) -> None:
+    """On a CPU, forgo the packed weights of bitsandbytes: once packed for a prediction they cannot be trained on."""
+    for module in model.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False
 
 
 def is_quantized(config: Any) -> bool:

@@ -10,22 +10,22 @@ from typing import Any
 
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate.adapter import take_the_long_way
-from fairaudit_mitigate.quantize import check_installed, is_quantized, quantization
+from fairaudit_mitigate.quantize import check_installed, is_quantized, keep_trainable
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 def from_pretrained(
-    loader: Any, base: str, config: Any, bits: str | None = None
+    loader: Any, base: str, config: Any, quantization: Any = None
 ) -> tuple[Any, dict[str, Any]]:
     """The model and what loading it found out. Raises FairauditError for weights that cannot be read safely."""
     import torch
     from safetensors import SafetensorError
 
     _check_files(Path(base))
-    quantized = {"quantization_config": quantization(bits, loader, config)} if bits else {}
-    if is_quantized(config):
+    quantized = {"quantization_config": quantization} if quantization is not None else {}
+    if quantized or is_quantized(config):
         check_installed(f"'{base}' in bits of bitsandbytes")
     try:
         with quiet():
@@ -37,6 +37,7 @@ def from_pretrained(
         raise FairauditError(
             f"the weights of '{base}' cannot be loaded (safetensors only): {first_line(error)}"
         ) from error
+    keep_trainable(model)
     return model, info
 
 
