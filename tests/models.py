@@ -35,7 +35,7 @@ def save_model(kind: str, folder: Path, *, head: bool = True) -> Path:
     model = (loader if head else AutoModel).from_config(config)
     for name, buffer in model.named_buffers():
         if "running" in name:  # so that statistics that are lost change what is predicted
-            buffer.uniform_(0.5, 1.5)
+            buffer.uniform_(-0.1, 0.1) if "mean" in name else buffer.uniform_(0.05, 0.15)
     model.save_pretrained(folder)
     if is_text or kind == "clip":
         tokenizer(kind).save_pretrained(folder)
@@ -79,7 +79,9 @@ def _text_config(kind: str) -> Any:
     if kind == "roberta":
         return t.RobertaConfig(**_SMALL, **words, max_position_embeddings=34, pad_token_id=0)
     if kind == "gpt2":
-        return t.GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=32, **words, **ENDS)
+        return t.GPT2Config(
+            n_embd=16, n_layer=2, n_head=2, n_positions=32, initializer_range=0.2, **words, **ENDS
+        )
     config = t.MistralConfig if kind == "mistral" else t.LlamaConfig
     return config(**_SMALL, **words, num_key_value_heads=1, max_position_embeddings=32)
 
