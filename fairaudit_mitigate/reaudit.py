@@ -15,6 +15,11 @@ from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.labels import split_by
 from fairaudit.policy import Policy
 
+#: The numbers of the paper's section 5.
+PANEL = (
+    "accuracy", "f1_min", "f1_median", "recall_min", "f1_delta", "eod_max", "eod_macro", "worst_group_accuracy",
+    "loss_variance",
+)  # fmt: skip
 ROLES = {"y_true": "y_true", "y_pred": "y_pred", "prob_prefix": "prob_", "loss": "loss"}
 
 
@@ -102,6 +107,21 @@ def metric_of(table: object, metric: str, attributes: Sequence[str], positive: s
     raise FairauditError(
         f"no metric '{metric}' in an audit of the validation rows; `fairaudit explain` lists them."
     )
+
+
+def panel_of(table: object, attributes: Sequence[str], positive: str | None = None) -> dict[str, float]:
+    """The panel of a predictions table as flat numbers, `metric/by` (over everything: `metric`); undefined: NaN."""
+    found = fairaudit.audit(table, **roles_of(attributes, positive, None), split="all")
+    panel = {}
+    for metric in PANEL:
+        for by in ("overall", "class", *attributes):
+            try:
+                value = found.estimate(metric, by=by).value
+            except FairauditError:
+                continue
+            name = metric if by == "overall" else f"{metric}/{by}"
+            panel[name] = math.nan if value is None else float(value)
+    return panel
 
 
 def better_direction(metric: str) -> int:
