@@ -164,3 +164,7 @@ def _fail(sentence: str, code: int) -> int:
     with contextlib.suppress(OSError):
         sys.stderr.write(f"error: {sentence}\n")
     return code
+
+
+if __name__ == "__main__":  # python -m fairaudit_cli.main: what torchrun can start
+    main()

@@ -61,12 +61,15 @@ def mitigate(
     wanted = output.targets(outputs, repairing.FORMATS, [data, audit, policy])
     repairing.check(wanted, policy)
     from fairaudit_mitigate import mitigate as run
+    from fairaudit_mitigate import ranks
 
-    with progress.voice() as voice:
+    with progress.voice() as voice, ranks.silent_unless_leading():
         done = run(
             model, data, out=out, method=method, positive=positive, audit=audit, policy=policy, force=force,
             resume=resume, merge=merge, new_head=new_head, voice=voice, **training, **options,
         )  # fmt: skip
+    if not ranks.leads():
+        raise typer.Exit(done.exit_code)
     output.write_all(wanted, repairing.writers(done, method))
     if json:
         output.show(repairing.to_json(done))

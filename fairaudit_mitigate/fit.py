@@ -29,6 +29,8 @@ from fairaudit_mitigate.meter import start as start_meter
 from fairaudit_mitigate.methods.method import BALANCED
 from fairaudit_mitigate.predictions import table_of, target_ids
 from fairaudit_mitigate.prefix import frozen_until, started_at
+from fairaudit_mitigate.recompute import recomputing
+from fairaudit_mitigate.reporting import reporters_of
 from fairaudit_mitigate.sampling import BalancedOrder
 from fairaudit_mitigate.selection import Selector
 from fairaudit_mitigate.settings import OFF, Settings
@@ -84,9 +86,15 @@ def fit(task: Task) -> Fitted:
     device = pick_device(task.hardware.device)
     meter = start_meter(device, found.seconds, found.peak_memory) if found else start_meter(device)
     if found is None or not found.ended:
-        with _training_folder(task.folder, found) as folder, feed_of(task, model, groups) as feed:
+        reports = reporters_of(task, found.step if found else 0)
+        with (
+            _training_folder(task.folder, found) as folder,
+            recomputing(model, task.settings.checkpoint_gradients),
+            feed_of(task, model, groups) as feed,
+        ):
             trainer = trainer_of(task, model, groups, feed, selector, keeper, folder)
-            trainer.add_callback(checkpoint.Complete(keeper, meter, found))
+            for callback in (checkpoint.Complete(keeper, meter, found), *reports):
+                trainer.add_callback(callback)
             _run(trainer, found)
     if keeper.best.state is None:
         raise FairauditError("training ended before its first evaluation; give it more steps.")
@@ -232,6 +240,7 @@ def selector_of(task: Task) -> Selector:
         metric=metric,
         better=better_direction(metric),
         positive=task.positive,
+        panel=bool(task.settings.report_to),
         table=lambda logits: table_of(val, classifier.labels, targets, torch.from_numpy(logits)),
     )
 
@@ -257,7 +266,8 @@ def arguments_of(task: Task, scratch: str) -> Any:
         eval_strategy="no",  # keeping.Pace says when there is an evaluation and when a checkpoint
         save_strategy="no",
         save_total_limit=checkpoint.KEPT,
-        logging_strategy="no",
+        logging_strategy="steps" if settings.report_to else "no",
+        logging_steps=1,
         logging_nan_inf_filter=False,
         report_to="none",
         disable_tqdm=True,

@@ -26,6 +26,7 @@ from fairaudit_mitigate.predictions import (
 )
 from fairaudit_mitigate.preparing import aimed, from_audit, prepared
 from fairaudit_mitigate.reaudit import Proof, audit_of, better_direction, policy_of, prove
+from fairaudit_mitigate.reporting import check_reporters
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.voice import SILENT, Voice
 from fairaudit_mitigate.workplace import Workplace, workplace
@@ -125,6 +126,7 @@ def mitigate(
     """
     settings = Settings(method=method, **training).resolved()
     better_direction(settings.select)
+    check_reporters(settings.report_to)
     if audit is not None and policy is not None:
         raise FairauditError(
             "an audit and a policy both say what to repair; give --audit or --policy, not both."

@@ -93,3 +93,14 @@ def together() -> Iterator[None]:
             gone.add_note(_TOGETHER)
             raise gone from error
         raise
+
+
+@contextmanager
+def silent_unless_leading() -> Iterator[None]:
+    """For a command line: what every rank finds wrong is said by the lead; what one finds in training, by that one."""
+    try:
+        yield
+    except FairauditError as error:
+        if not leads() and _TOGETHER not in getattr(error, "__notes__", ()):
+            raise SystemExit(ERROR) from error
+        raise

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fairaudit_mitigate.data import Rows
-from fairaudit_mitigate.reaudit import metric_of
+from fairaudit_mitigate.reaudit import metric_of, panel_of
 from fairaudit_mitigate.settings import SELECT
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class Selector:
 
     `metric` is `worst_group_accuracy` (the lowest accuracy of a cell, class × group, over every attribute,
     with at least 10 rows; over classes where there is no attribute), `accuracy`, or any metric of an audit.
+    `panel`: `metrics` are to hold the whole panel, for those who watch.
     """
 
     rows: Rows
@@ -34,6 +35,7 @@ class Selector:
     better: int = 1
     positive: str | None = None
     table: Callable[[npt.NDArray[np.float32]], object] | None = None
+    panel: bool = False
 
     def metrics(self, logits: npt.NDArray[np.float32]) -> dict[str, float]:
         """`accuracy`, `worst_group_accuracy` (NaN where no cell has 10 rows) and the chosen metric."""
@@ -46,6 +48,8 @@ class Selector:
             found[self.metric] = metric_of(
                 self.table(logits), self.metric, tuple(self.rows.sensitive), self.positive
             )
+        if self.panel and self.table is not None:
+            found = panel_of(self.table(logits), tuple(self.rows.sensitive), self.positive) | found
         return found
 
     def score(self, metrics: Mapping[str, float]) -> float:
