@@ -214,11 +214,10 @@ def _run(trainer: FairnessTrainer, found: checkpoint.Checkpoint | None) -> None:
     trainer.remove_callback(PrinterCallback)  # stdout is for results
     with quiet(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*pin_memory.*")
-        if found is None:
-            trainer.evaluate()
-            trainer.train()
-        else:
-            trainer.train(resume_from_checkpoint=str(found.folder))
+        # Trainer's own evaluation before the first step: a call of evaluate() before train() would have accelerate
+        # take the model as prepared, and on several ranks each would train alone.
+        trainer.args.eval_on_start = found is None
+        trainer.train(resume_from_checkpoint=None if found is None else str(found.folder))
 
 
 def _encoded(classifier: Classifier, rows: Rows, groups: Groups | None) -> Encoded:

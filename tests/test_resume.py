@@ -98,7 +98,7 @@ OTHER_MOMENTS = [
     ("records", 5, 4),
     ("marker", 4, 4),
     ("evaluation", 3, 5),
-    ("step", 14, 8),
+    ("step", 14, 7),
     ("artefact", 1, 9),
     ("reading", 1, 9),
     ("audit", 1, 9),
