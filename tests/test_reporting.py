@@ -52,7 +52,7 @@ def test_tensorboard_gets_groups_each_step_and_the_panel_each_evaluation(tmp_pat
     looks = [h for h in history(out) if "validation" in h]
     penalties = {e.step: e.value for e in events.Scalars(next(t for t in tags if t.endswith("penalty")))}
     assert penalties == pytest.approx({h["step"]: h["penalty"] for h in steps}, rel=1e-5)
-    name = next(t for t in tags if "group_losses" in t and "0" in t and t.endswith("F"))
+    name = next(t for t in tags if "group_loss" in t and "0" in t and t.endswith("F"))
     assert {e.step: e.value for e in events.Scalars(name)} == pytest.approx(
         {h["step"]: h["group_losses"][GROUP] for h in steps}, rel=1e-5
     )
