@@ -201,3 +201,21 @@ def test_dry_run_lists_the_cells(place: Path, tmp_path: Path, capfd: pytest.Capt
     assert out.count("to run") == 7
     assert "6 cells, 6 to run" in out
     assert not (tmp_path / "s").exists()
+
+
+def test_a_policy_chooses_by_the_rules_that_fail(place: Path, tmp_path: Path) -> None:
+    """The number of failing rules, then of inconclusive ones, then accuracy; and another policy chooses anew."""
+    rule = '[[rule]]\nid = "{}"\nmetric = "accuracy"\nby = ["overall"]\nmin = {}\n'
+    policy = place / "fair.toml"
+    policy.write_text("schema = 1\n" + rule.format("sure", 0.0) + rule.format("never", 0.999))
+    text = 'select = "fair.toml"\n' + PLAN.replace("[0, 1]", "0")
+    done = do(place, tmp_path / "s", text, only="· lora")
+    record = done.entries[0].record
+    assert record is not None
+    table = pd.read_parquet(done.shelf.predictions(record.key, "validation"))
+    assert record.score == (-1.0, 0.0, float((table.y_true == table.y_pred).mean()))
+    policy.write_text("schema = 1\n" + rule.format("sure", 0.0))
+    again = do(place, tmp_path / "s", text, only="· lora").entries[0].record
+    assert again is not None
+    assert again.key == record.key
+    assert again.score == (0.0, 0.0, record.score[2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,7 +95,11 @@ def _by_policy(path: str) -> Callable[[Path, Roles], Score]:
 
     def score(predictions: Path, roles: Roles) -> Score:
         of = (roles.sensitive, roles.positive, roles.cluster)
-        verdict = court_of(policy, roles.names, roles.classes, *of, silent).before(predictions)
+        court = court_of(policy, roles.names, roles.classes, *of, silent)
+        every = replace(
+            court.policy, data={**court.policy.data, "split": "all"}
+        )  # else it asks for test rows
+        verdict = replace(court, policy=every).before(predictions)
         said = [c.verdict for c in verdict.checks if c.counts]
         table = pyarrow.parquet.read_table(predictions)
         return (-float(said.count(FAIL)), -float(said.count(INCONCLUSIVE)), _accuracy(table))
