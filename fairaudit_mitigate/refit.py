@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fairaudit_mitigate import meter
 from fairaudit_mitigate.adapter import Adaptation
 from fairaudit_mitigate.data import VALIDATION, Rows
+from fairaudit_mitigate.device import pick_device
 from fairaudit_mitigate.fit import Fitted, selector_of
 from fairaudit_mitigate.groups import CELL, CLASS, Groups, group_rows
 from fairaudit_mitigate.halves import cut, keys_of
@@ -39,7 +41,7 @@ def refit(task: Task) -> Fitted:
     `best.step` is the number of the candidate, from 1; its metrics are those of the half that chose. Raises
     FairauditError where a group or a class has too few rows, or the head has no last linear layer.
     """
-    classifier = task.classifier
+    classifier, cost = task.classifier, meter.start(pick_device(task.hardware.device))
     layer = last_layer(classifier.model, len(classifier.labels))
     val = task.rows.of_split(VALIDATION)
     to_fit, to_choose = cut(keys_of(val))
@@ -61,7 +63,8 @@ def refit(task: Task) -> Fitted:
         for how in candidates(len(classifier.labels))
     ]
     best, chosen, history = _choose(task, second, fits, _features(task, layer, second))
-    return Fitted(*_written(task, layer, chosen), groups, best, tuple(history))
+    model, adaptation = _written(task, layer, chosen)
+    return Fitted(model, adaptation, groups, best, tuple(history), cost.seconds(), cost.peak())
 
 
 def _features(task: Task, layer: LastLayer, rows: Rows) -> Array:
