@@ -130,14 +130,15 @@ class FairnessTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """The objective of this batch (one pass), or its share of the step's (two passes); see Trainer."""
+        groups = self._groups_in(inputs) if model.training else None
         losses, outputs = self._row_losses(model, inputs)
-        if not model.training:
+        if groups is None:
             loss = losses.mean()
         elif self._plan is None:
-            loss, step, found = one_pass(self.criterion, losses, self._groups_in(inputs), self._memory)
+            loss, step, found = one_pass(self.criterion, losses, groups, self._memory)
             self._finish(step, found)
         else:
-            loss = self._share(losses, self._groups_in(inputs), self._plan)
+            loss = self._share(losses, groups, self._plan)
         return (loss, outputs) if return_outputs else loss
 
     def objective_state(self) -> dict[str, Tensor]:
