@@ -55,3 +55,13 @@ def test_balanced_steps_go_with_a_penalty_too(tmp_path: Path) -> None:
     shuffled = run(tmp_path, "shuffled", method="fairlora", penalty=0.1, epochs=1)
     assert shuffled.manifest["arguments"]["settings"]["sampling"] == "shuffled"
     assert shares(tmp_path / "both")[0]["group_losses"] != shares(tmp_path / "shuffled")[0]["group_losses"]
+
+
+def test_groupdro_lora_learns_on_balanced_steps_and_follows_the_adjustment(tmp_path: Path) -> None:
+    done = run(tmp_path, "dro", method="groupdro-lora")
+    assert done.after.estimate("accuracy").value > done.before.estimate("accuracy").value + 0.2
+    settings = done.manifest["arguments"]["settings"]
+    assert (settings["sampling"], settings["adjustment"]) == ("balanced", 1.0)
+    counts = done.manifest["results"]["groups"]
+    last = shares(tmp_path / "dro")[-1]["weights"]  # C/√n: the smallest cell gains most, the largest least
+    assert last[min(counts, key=counts.get)] > 0.25 > last[max(counts, key=counts.get)]

@@ -14,6 +14,7 @@ from fairaudit_mitigate.methods import (
     lora,
     threshold,
 )
+from fairaudit_mitigate.methods.method import SHUFFLED
 from fairaudit_mitigate.methods.method import Method as Method
 
 METHODS = {
@@ -56,5 +57,8 @@ def _defaults(m: Method) -> str:
     """The settings of its own that a user may want to change."""
     if not m.trains_by_steps:
         return ""
-    penalty = f", --penalty {m.terms.penalty:g}" if m.penalises else ""
-    return f" (default: --lr {m.learning_rate:g}{penalty})"
+    own = [f"--lr {m.learning_rate:g}"]
+    own += [f"--penalty {m.terms.penalty:g}"] if m.penalises else []
+    own += [f"--adjustment {m.terms.adjustment:g}"] if m.terms.adjustment else []
+    own += [f"--sampling {m.terms.sampling}"] if m.terms.sampling != SHUFFLED else []
+    return f" (default: {', '.join(own)})"

@@ -11,6 +11,6 @@ METHOD = Method(
     mean_loss,
     Terms(sampling=BALANCED),
     needs="groups of the train rows; every group has a row, and small ones are repeated",
-    choose="first, where groups differ in size: one setting less than a penalty has, and hard to beat",
+    choose="where groups differ in size, and as the rival of every penalty: it has no setting to choose",
     paper="Idrissi et al. 2022, arXiv 2110.14503 (there: RWG); Sagawa et al. 2020, arXiv 1911.08731",
 )

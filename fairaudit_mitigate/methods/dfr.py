@@ -27,7 +27,7 @@ METHOD = Method(
     mean_loss,
     fit=fit,
     needs="groups and a val split the model has not seen: half of it is fitted, the other half chooses",
-    choose="after fine-tuning (mitigate --method lora --merge, then dfr on merged/), with 5 val rows or more a cell",
+    choose="after fine-tuning (mitigate --method lora --merge, then dfr on merged/), with 20 val rows or more a cell",
     paper="Kirichenko et al. 2023, arXiv 2204.02937",
     fits_validation=True,
 )
