@@ -11,6 +11,7 @@ it does not. `out` itself is never there half-written.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,6 +31,7 @@ from fairaudit_mitigate.voice import Voice
 #: What of the result of an interrupted run is still good: written whole, or only ever appended to.
 _STILL_GOOD = (BEFORE, LOGS)
 _SHOWN = 3
+_CHECKSUM = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +172,11 @@ def _differences(before: Any, now: Any, name: str = "") -> list[str]:
         keys = dict.fromkeys((*before, *now))
         dotted = {k: f"{name}.{k}" if name else str(k) for k in keys}
         return [d for k in keys for d in _differences(before.get(k), now.get(k), dotted[k])]
-    same = json.dumps(before) == json.dumps(now)
-    return [] if same else [f"{name} was {_short(before)} and is {_short(now)}"]
+    if json.dumps(before) == json.dumps(now):
+        return []
+    if all(isinstance(v, str) and _CHECKSUM.fullmatch(v) for v in (before, now)):
+        return [f"{name} has other contents"]
+    return [f"{name} was {_short(before)} and is {_short(now)}"]
 
 
 def _short(value: Any) -> str:
