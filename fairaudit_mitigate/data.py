@@ -1,88 +1,78 @@
 """The rows to predict or train on: ids, labels, attributes, splits, and where each input stands.
 
-A data set is a folder in one of the published layouts (see `layouts`), or a Parquet, CSV or TSV file with a column of
-image bytes, image paths or texts. Images are not decoded here (see `inputs`): reading the rows of a data set costs
-no more than its table.
+A data set is a folder in one of the published layouts (see `layouts`), a Parquet, CSV or TSV file with a column of
+image bytes, image paths or texts, or, for a model that reads numbers, such a file or data frame of numbers, or arrays
+in memory. Images are not decoded here (see `inputs`): reading the rows of a data set costs no more than its table.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from fairaudit.column_names import KNOWN
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate import roles
+from fairaudit_mitigate.arrays import Arrays
+from fairaudit_mitigate.in_memory import as_arrays, rows_of
 from fairaudit_mitigate.layouts import Cropped, Published, read_published
+from fairaudit_mitigate.mlp_config import mlp_of
+from fairaudit_mitigate.numeric import read_numeric
 from fairaudit_mitigate.roles import TEST, TRAIN, VALIDATION, Columns
+from fairaudit_mitigate.rows import Rows
 from fairaudit_mitigate.tables import read_table
 from fairaudit_mitigate.voice import Say, silent
 
 __all__ = ["TEST", "TRAIN", "VALIDATION", "Columns", "Rows", "read_rows", "with_validation"]
 
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rows:
-    """A data set, one entry a row in every tuple. `inputs`: image bytes, image paths or texts, by `kind`."""
-
-    source: Path
-    kind: str
-    inputs: tuple[bytes | Path | Cropped | str, ...]
-    ids: tuple[str, ...]
-    y_true: tuple[str, ...]
-    splits: tuple[str | None, ...] | None = None
-    sensitive: Mapping[str, tuple[str | None, ...]] = field(default_factory=dict)
-    cluster: tuple[str, tuple[str | None, ...]] | None = None
-    files: tuple[Path, ...] = ()
-
-    def __len__(self) -> int:
-        return len(self.ids)
-
-    def take(self, indices: Sequence[int]) -> Rows:
-        """The rows at these positions, in this order."""
-        return replace(
-            self,
-            inputs=_pick(self.inputs, indices),
-            ids=_pick(self.ids, indices),
-            y_true=_pick(self.y_true, indices),
-            splits=None if self.splits is None else _pick(self.splits, indices),
-            sensitive={name: _pick(values, indices) for name, values in self.sensitive.items()},
-            cluster=None if self.cluster is None else (self.cluster[0], _pick(self.cluster[1], indices)),
-        )
-
-    def of_split(self, name: str) -> Rows:
-        """The rows of one split. Raises FairauditError where there are none."""
-        if self.splits is None:
-            raise FairauditError(
-                f"'{self.source}' has no split column; add one with train, val and test, or name it."
-            )
-        found = [i for i, s in enumerate(self.splits) if s == name]
-        if not found:
-            known = ", ".join(sorted({str(s) for s in self.splits}))
-            raise FairauditError(
-                f"the split column of '{self.source}' has no {name} rows (it holds: {known})."
-            )
-        return self.take(found)
-
 
 def read_rows(
-    data: str | Path, columns: Columns | None = None, sensitive: Iterable[str] = (), say: Say = silent
+    data: Any,
+    columns: Columns | None = None,
+    sensitive: Iterable[str] = (),
+    say: Say = silent,
+    model: object = None,
 ) -> Rows:
-    """Read the rows of `data`. Raises FairauditError for anything missing, ambiguous or unreadable."""
-    found = _published(Path(data), columns or Columns())
-    columns, table, path = _agreed(columns or Columns(), found.roles), found.table, found.path
+    """Read the rows of `data`: a path; for a `model` that reads numbers also a data frame, for a module `Arrays`.
+
+    `model` is asked only what it reads: an MLP a table of numbers, a module arrays, any other images or texts.
+    Raises FairauditError for anything missing, ambiguous or unreadable.
+    """
+    columns, chosen = columns or Columns(), tuple(sensitive)
+    mlp, is_name = mlp_of(model), model is None or isinstance(model, (str, Path))
+    if isinstance(data, Arrays):
+        if is_name:
+            raise FairauditError(
+                f"Arrays are for a torch module, and '{model}' is read from files; give a path or a data frame."
+            )
+        return rows_of(data, chosen)
+    if mlp is not None:
+        return read_numeric(data, columns, chosen, mlp, say)
+    if not is_name:
+        return as_arrays(read_numeric(data, columns, chosen, None, say))
+    if not isinstance(data, (str, Path)):
+        raise FairauditError(f"'{model}' reads images or texts, and those come from a path, not from memory.")
+    return _from_files(Path(data), columns, chosen, say)
+
+
+def _from_files(data: Path, columns: Columns, sensitive: tuple[str, ...], say: Say) -> Rows:
+    """The rows of images or texts."""
+    if columns.features or columns.categorical or columns.use_sensitive:
+        raise FairauditError(
+            "--feature, --categorical and --use-sensitive are for models that read numbers: `mlp`."
+        )
+    found = _published(data, columns)
+    columns, table, path = _agreed(columns, found.roles), found.table, found.path
     kind, name = roles.input_column(table, columns, path)
     usual = (*KNOWN["y_true"], "class")
     label = roles.the_one(table, columns.y_true, usual, "a label column", "--y-true", path)
     if found.said:
         say(found.said)
     return Rows(
-        source=Path(data),
+        source=data,
         kind=kind,
         inputs=roles.texts(table[name], path) if kind == "text" else _images(found, name),
         ids=roles.ids(table, columns.id, table[name] if kind == "image" else None, path),
@@ -123,10 +113,6 @@ def with_validation(rows: Rows, share: float = 0.15) -> tuple[Rows, bool]:
             f"'{rows.source}' has too few train rows to set some aside as val; add a val split."
         )
     return replace(rows, splits=carved), True
-
-
-def _pick(values: Sequence[T], indices: Sequence[int]) -> tuple[T, ...]:
-    return tuple(values[i] for i in indices)
 
 
 def _fraction(key: str) -> float:
