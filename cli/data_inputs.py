@@ -32,8 +32,18 @@ def _flags(
     split_column: Annotated[str | None, _column("--split-column", "train, val or test.")] = None,
     cluster: Annotated[str | None, _column("--cluster", "What rows of one person or image share.")] = None,
     layout: Annotated[
-        str | None, typer.Option("--layout", metavar="NAME", help="Layout of a published folder.")
+        str | None,
+        typer.Option("--layout", metavar="NAME", help="Of a published folder.", rich_help_panel=_ROLES),
     ] = None,
+    feature: Annotated[
+        list[str] | None, _column("--feature", "Column of numbers that the model reads; may be repeated.")
+    ] = None,
+    categorical: Annotated[
+        list[str] | None, _column("--categorical", "Feature that is codes, no amounts; may be repeated.")
+    ] = None,
+    use_sensitive: Annotated[
+        bool, typer.Option("--use-sensitive", help="Let the model read them.", rich_help_panel=_ROLES)
+    ] = False,
     image_size: Annotated[int | None, _run("Side of the images, in pixels.")] = None,
     batch_size: Annotated[int, _run("Rows a forward pass.")] = 64,
     device: Annotated[str, _run("Where to compute.", "auto|cpu|cuda|mps")] = "auto",
@@ -52,9 +62,12 @@ def options(flags: Mapping[str, Any]) -> dict[str, Any]:
     from fairaudit_mitigate import Columns
 
     roles = ("y_true", "image", "text", "id_", "split_column", "cluster", "layout")
-    rest = {k: v for k, v in flags.items() if k not in (*roles, "sensitive")}
+    listed = {k: tuple(flags[k] or ()) for k in ("sensitive", "feature", "categorical")}
+    rest = {k: v for k, v in flags.items() if k not in (*roles, *listed, "use_sensitive")}
+    numbers = {"features": listed["feature"], "categorical": listed["categorical"]}
+    named: dict[str, Any] = {**numbers, "use_sensitive": flags["use_sensitive"]}
     return {
-        "sensitive": tuple(flags["sensitive"] or ()),
-        "columns": Columns(*(flags[r] for r in roles)),
+        "sensitive": listed["sensitive"],
+        "columns": Columns(*(flags[r] for r in roles), **named),
         **rest,
     }

@@ -28,28 +28,41 @@ def save(model: Any, classifier: Classifier, folder: Path) -> Path:
     inner = model.get_base_model() if is_adapter else model
     with quiet():
         if is_adapter:
-            base = Path(classifier.base)
-            model.peft_config["default"].base_model_name_or_path = (
-                str(base.resolve()) if base.is_dir() else classifier.base
-            )
+            model.peft_config["default"].base_model_name_or_path = _stored_base(classifier.base, place)
             model.save_pretrained(place, save_embedding_layers=False)
             (place / "README.md").unlink(
                 missing_ok=True
             )  # PEFT's empty form; what happened stands in the manifest
+            lineage.write(place, classifier.fingerprint)
+        if classifier.form is not None:
+            classifier.form.write(classifier, inner, place, whole=not is_adapter)
+        elif is_adapter:
             inner.config.architectures = [type(inner).__name__]
             inner.config.save_pretrained(place)
-            lineage.write(place, classifier.fingerprint)
         else:
             inner.save_pretrained(place)
         classifier.preprocessor.save(place)
     return place
 
 
+def _stored_base(base: str, place: Path) -> str:
+    """The base as an adapter names it: a folder of the same output from where the adapter stands, else in full."""
+    path = Path(base)
+    if not path.is_dir():
+        return base
+    whole, beside = path.resolve(), place.resolve().parent
+    return f"../{whole.name}" if whole.parent == beside else str(whole)
+
+
 def save_merged(classifier: Classifier, folder: Path) -> Path:
     """Write `merged/`, the adapter folded into its base: a plain transformers folder. Uses the model up."""
     place = folder / MERGED
     with quiet():
-        classifier.model.merge_and_unload().save_pretrained(place)
+        merged = classifier.model.merge_and_unload()
+        if classifier.form is None:
+            merged.save_pretrained(place)
+        else:
+            classifier.form.write(classifier, merged, place, whole=True)
         classifier.preprocessor.save(place)
     return place
 

@@ -9,13 +9,15 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate import lineage
 from fairaudit_mitigate.adapter import head_names
-from fairaudit_mitigate.inputs import Preprocessor
+from fairaudit_mitigate.features import Features
+from fairaudit_mitigate.inputs import AnyPreprocessor
 from fairaudit_mitigate.loading import LINEAR, PROMPT, ZERO_SHOT
+from fairaudit_mitigate.mlp_config import mlp_of
 from fairaudit_mitigate.preprocess import image_preprocessor, text_preprocessor
 from fairaudit_mitigate.quantize import is_quantized, quantization, taken_from
 from fairaudit_mitigate.voice import Say, silent
@@ -33,22 +35,34 @@ ADAPTER_CONFIG = "adapter_config.json"
 _HEADS = {"image": "ForImageClassification", "text": "ForSequenceClassification"}
 
 
+class Form(Protocol):
+    """How a model that is not transformers' is written and read back."""
+
+    def write(self, classifier: Classifier, model: Any, folder: Path, whole: bool) -> None:
+        """What it takes to read the model back; `whole`: with its weights, else those of an adapter are there."""
+
+    def read(self, folder: Path, say: Say = silent) -> Classifier:
+        """The classifier that `write` wrote."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Classifier:
     """`labels[k]` names output k. `fresh_head`: the head has random weights, the checkpoint had none.
 
     `fresh_modules` are other modules the checkpoint lacks (a pooler), to be trained like the head. `source`
     is what the user named; `base` differs from it where `source` is an adapter, and `fingerprint` is the base's.
+    `form`: how it is written and read back; None: as transformers does.
     """
 
     model: Any
-    preprocessor: Preprocessor
+    preprocessor: AnyPreprocessor
     labels: tuple[str, ...]
     fresh_head: bool
     source: str
     base: str
     fresh_modules: tuple[str, ...] = ()
     fingerprint: str = ""
+    form: Form | None = None
 
     @property
     def is_adapter(self) -> bool:
@@ -61,6 +75,7 @@ class Request:
     """How to load. `new_labels`: classes of a fresh head, for a checkpoint without one or `new_head`.
 
     `head` zero-shot: the head is CLIP's embedding of `prompt` with each label. `quantize`: see `quantize`.
+    `train`: the columns of the train rows, which a fresh network of numbers is made for.
     """
 
     kind: str
@@ -71,6 +86,7 @@ class Request:
     head: str = LINEAR
     prompt: str = PROMPT
     quantize: str | None = None
+    train: Features | None = None
 
 
 def load(source: str | Path, request: Request, say: Say = silent) -> Classifier:
@@ -80,6 +96,10 @@ def load(source: str | Path, request: Request, say: Say = silent) -> Classifier:
     model type without a classifier of that kind, no head where `request.new_labels` is empty.
     """
     name = str(source)
+    if mlp_of(name) is not None:
+        from fairaudit_mitigate.mlp import load_mlp
+
+        return load_mlp(name, request, say)
     _check_folder(name)
     adapter = Path(name) if (Path(name) / ADAPTER_CONFIG).is_file() else None
     base = name if adapter is None else request.base or _base_of(adapter)
@@ -100,6 +120,13 @@ def load(source: str | Path, request: Request, say: Say = silent) -> Classifier:
     if fresh:
         say(f"'{name}' has no trained head for these classes: a fresh one of {len(labels)} outputs is added.")
     return Classifier(model, preprocessor, labels, fresh, name, base, modules, known)
+
+
+def load_again(classifier: Classifier, place: Path, say: Say = silent) -> Classifier:
+    """The classifier as `artefact.save` wrote it to `place`."""
+    if classifier.form is not None:
+        return classifier.form.read(place, say)
+    return load(place, Request(classifier.preprocessor.kind), say)
 
 
 def _check_folder(name: str) -> None:

@@ -65,12 +65,12 @@ class Encoding:
     @property
     def width(self) -> int:
         """The number of inputs."""
-        return sum(column.width for column in (*self.amounts, *self.codes))
+        return sum(a.width for a in self.amounts) + sum(c.width for c in self.codes)
 
     @property
     def names(self) -> tuple[str, ...]:
         """The columns it reads."""
-        return tuple(column.name for column in (*self.amounts, *self.codes))
+        return (*(a.name for a in self.amounts), *(c.name for c in self.codes))
 
     def matrix(self, features: Features) -> npt.NDArray[np.float32]:
         """The inputs, [rows, width], float32. Raises FairauditError for a number too large for that."""

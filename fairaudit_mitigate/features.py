@@ -44,8 +44,8 @@ class Features:
     texts: Mapping[str, Coded]
 
     def __len__(self) -> int:
-        columns = [*self.amounts.values(), *(c.codes for c in self.texts.values())]
-        return len(columns[0])
+        first: Any = [*self.amounts.values(), *(c.codes for c in self.texts.values())][0]
+        return len(first)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from PIL import Image, UnidentifiedImageError
@@ -20,7 +20,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from fairaudit.errors import FairauditError
+from fairaudit_mitigate.bulk import Bulk, BulkPreprocessor
 from fairaudit_mitigate.layouts import Cropped
+from fairaudit_mitigate.rows import Inputs
 
 CACHE_BYTES = 2**30
 LABELS, GROUPS = "labels", "groups"
@@ -63,6 +65,18 @@ class Preprocessor:
         self.processor.save_pretrained(folder)
 
 
+AnyPreprocessor: TypeAlias = Preprocessor | BulkPreprocessor
+
+
+def one_by_one(preprocessor: AnyPreprocessor) -> Preprocessor:
+    """The preprocessor of images or texts. Raises FairauditError for that of a model of numbers."""
+    if isinstance(preprocessor, BulkPreprocessor):
+        raise FairauditError(
+            "--adapt last-K is for models of images and texts; a model of numbers is fast as it is."
+        )
+    return preprocessor
+
+
 def decode(value: bytes | Path | Cropped | str, name: str) -> Image.Image:
     """The image as RGB. Raises FairauditError that names the row where it does not decode."""
     if isinstance(value, str):
@@ -81,13 +95,16 @@ def decode(value: bytes | Path | Cropped | str, name: str) -> Image.Image:
 
 
 class Encoded(Dataset[dict[str, Any]]):
-    """Rows as model inputs, with labels and group ids; finished tensors are kept while they fit."""
+    """Rows as model inputs, with labels and group ids; finished tensors are kept while they fit.
+
+    Tables and arrays become tensors at once, and a batch is a slice of them: no work a row.
+    """
 
     def __init__(
         self,
-        inputs: Sequence[bytes | Path | Cropped | str],
+        inputs: Inputs,
         names: Sequence[str],
-        preprocessor: Preprocessor,
+        preprocessor: AnyPreprocessor,
         labels: Sequence[int],
         groups: Sequence[int] | None = None,
         cache_bytes: int = CACHE_BYTES,
@@ -96,17 +113,33 @@ class Encoded(Dataset[dict[str, Any]]):
         self._labels, self._groups = labels, groups
         self._room = cache_bytes
         self._kept: dict[int, dict[str, Any]] = {}
+        self._whole: dict[str, Tensor] | None = None
+        if isinstance(preprocessor, BulkPreprocessor) and isinstance(inputs, Bulk):
+            plain = {LABELS: labels} if groups is None else {LABELS: labels, GROUPS: groups}
+            self._whole = preprocessor.whole(inputs)
+            self._whole |= {k: torch.tensor(v, dtype=torch.int64) for k, v in plain.items()}
 
     def __len__(self) -> int:
         return len(self._inputs)
 
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        """Rows as a list of items, or, where they are tensors already, as the batch itself."""
+        if self._whole is None:
+            return [self[i] for i in indices]
+        at = torch.as_tensor(indices, dtype=torch.int64)
+        return {k: v[at] for k, v in self._whole.items()}
+
     def __getitem__(self, index: int) -> dict[str, Any]:
+        if self._whole is not None:
+            return {k: v[index] for k, v in self._whole.items()}
         item = {**self._encoded(index), LABELS: self._labels[index]}
         return item if self._groups is None else {**item, GROUPS: self._groups[index]}
 
     def _encoded(self, index: int) -> dict[str, Any]:
         if index in self._kept:
             return self._kept[index]
+        if isinstance(self._preprocessor, BulkPreprocessor) or isinstance(self._inputs, Bulk):
+            raise TypeError("a model of numbers reads tables or arrays, and nothing else does")
         encoded = self._preprocessor.encode(self._inputs[index], self._names[index])
         size = sum(_size(v) for v in encoded.values())
         if size <= self._room:

@@ -11,7 +11,7 @@ from fairaudit.errors import FairauditError
 from fairaudit.verdict import PASS
 from fairaudit_mitigate import evidence, policy_loop, ranks
 from fairaudit_mitigate.artefact import MERGED, check_same, save, save_merged
-from fairaudit_mitigate.classifier import Classifier, Request, load
+from fairaudit_mitigate.classifier import Classifier, load_again
 from fairaudit_mitigate.data import Columns, Rows
 from fairaudit_mitigate.device import AUTO, pick_device
 from fairaudit_mitigate.evidence import AFTER, BEFORE
@@ -19,6 +19,9 @@ from fairaudit_mitigate.fit import Fitted
 from fairaudit_mitigate.inputs import Encoded
 from fairaudit_mitigate.job import Job, Work
 from fairaudit_mitigate.manifest import build_manifest, checksums
+from fairaudit_mitigate.methods import find_method
+from fairaudit_mitigate.methods.method import EVERYTHING
+from fairaudit_mitigate.mlp_config import own_rate
 from fairaudit_mitigate.predictions import (
     Hardware,
     logits_of,
@@ -124,7 +127,8 @@ def mitigate(
 
     Raises FairauditError for every problem of the input; then `out` is not there.
     """
-    settings = Settings(method=method, **training).resolved()
+    everything = find_method(method).trains == EVERYTHING
+    settings = Settings(method=method, **own_rate(model, training, everything)).resolved()
     better_direction(settings.select)
     check_reporters(settings.report_to)
     if audit is not None and policy is not None:
@@ -204,11 +208,11 @@ def _repaired(work: Work, before: Audit, first: Verdict | None = None) -> Mitiga
     with ranks.together():
         fitted = job.settings.spec.fit(work.task)
     place = save(fitted.model, work.classifier, folder)
-    reloaded = load(place, Request(work.rows.kind), voice.say)
+    reloaded = load_again(work.classifier, place, voice.say)
     difference = _check(fitted, work.classifier, reloaded, work.test, job, place)
     work.predict(reloaded, AFTER)
     if job.merge and job.settings.spec.merges:
-        merged = load(save_merged(reloaded, folder), Request(work.rows.kind), voice.say)
+        merged = load_again(work.classifier, save_merged(reloaded, folder), voice.say)
         _check(fitted, work.classifier, merged, work.test, job, folder / MERGED)
     proof = prove(before, folder / BEFORE, folder / AFTER, *work.roles)
     verdicts: tuple[Verdict, ...] = ()

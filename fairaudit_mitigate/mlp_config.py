@@ -64,6 +64,12 @@ def mlp_of(model: object) -> Fresh | Saved | None:
     return _saved(found, path) if found is not None and found.get("model_type") == MODEL_TYPE else None
 
 
+def own_rate(model: object, training: Mapping[str, Any], everything: bool) -> dict[str, Any]:
+    """The settings of a training run with the rate of an MLP, where none is given and everything is trained."""
+    given = training.get("lr") is not None or not everything or mlp_of(model) is None
+    return dict(training) if given else {**training, "lr": LEARNING_RATE}
+
+
 def _layers(text: str) -> tuple[int, ...]:
     parts = [p.strip() for p in text.split(",")]
     if not all(p.isdecimal() and 1 <= int(p) <= LARGEST for p in parts):

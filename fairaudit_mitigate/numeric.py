@@ -175,7 +175,7 @@ def _of_model(
             raise missing_column(name, names, f"{path}, and the model reads it")
         if name in known.taken:
             raise FairauditError(
-                f"the model reads '{name}', which is here the label, id, split or cluster; name another column for that."
+                f"the model reads '{name}', which is here the label, id, split or cluster; name another for that."
             )
     if read := [n for n in known.sensitive if n in wanted]:
         say(f"the model was trained to read the sensitive attributes {', '.join(read)}.")

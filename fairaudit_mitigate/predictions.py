@@ -16,7 +16,8 @@ from fairaudit.store import replacing
 from fairaudit_mitigate.classifier import Classifier, Request, load
 from fairaudit_mitigate.data import Columns, Rows, read_rows
 from fairaudit_mitigate.device import AUTO, mixed, pick_device, pick_dtype
-from fairaudit_mitigate.inputs import LABELS, Encoded, Preprocessor
+from fairaudit_mitigate.inputs import LABELS, AnyPreprocessor, Encoded
+from fairaudit_mitigate.outputs import logits_in
 from fairaudit_mitigate.voice import SILENT, Say, Voice, silent
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def predict(
     """
     if out is not None:
         _check_ending(out)
-    rows = read_rows(data, columns, sensitive, voice.say)
+    rows = read_rows(data, columns, sensitive, voice.say, model)
     chosen = rows if split == ALL else rows.of_split(split)
     classifier = load(model, Request(rows.kind, image_size=image_size, base=base), voice.say)
     names = output_names(rows.y_true, classifier.labels, str(data), voice.say)
@@ -125,7 +126,7 @@ def target_ids(y_true: Sequence[str], labels: Sequence[str], source: str) -> lis
 def logits_of(
     model: Any,
     data: Encoded,
-    preprocessor: Preprocessor,
+    preprocessor: AnyPreprocessor,
     hardware: Hardware,
     voice: Voice = SILENT,
     task: str = "predict",
@@ -140,7 +141,7 @@ def logits_of(
         for done, batch in enumerate(loader, start=1):
             batch.pop(LABELS)
             on_device = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in batch.items()}
-            parts.append(model(**on_device).logits.float().cpu())
+            parts.append(logits_in(model(**on_device)).float().cpu())
             voice.progress(task, done, len(loader))
     return torch.cat(parts)
 

@@ -27,7 +27,7 @@ from fairaudit_mitigate.blocks import Cut
 from fairaudit_mitigate.data import TRAIN, VALIDATION, Rows
 from fairaudit_mitigate.device import mixed, pick_device, pick_dtype
 from fairaudit_mitigate.groups import Groups
-from fairaudit_mitigate.inputs import CACHE_BYTES, GROUPS, LABELS, Encoded, Preprocessor
+from fairaudit_mitigate.inputs import CACHE_BYTES, GROUPS, LABELS, Encoded, Preprocessor, one_by_one
 from fairaudit_mitigate.predictions import target_ids
 from fairaudit_mitigate.stem import ACTIVATIONS, Stem, activations, resting, skipping, stem_of
 from fairaudit_mitigate.task import Task
@@ -131,7 +131,7 @@ def _source(task: Task, split: str, groups: Groups | None = None) -> Source:
     targets = {LABELS: torch.tensor(labels)}
     if groups is not None:
         targets[GROUPS] = torch.from_numpy(groups.ids)
-    return Source(data, rows, classifier.preprocessor, targets)
+    return Source(data, rows, one_by_one(classifier.preprocessor), targets)
 
 
 def _heavy(batch: Mapping[str, Any]) -> tuple[str, ...]:
@@ -206,7 +206,7 @@ def _key(stem: Stem, source: Source, more: Sequence[str]) -> str:
         for key, tensor in stem.model.get_submodule(name).state_dict().items():
             digest.update(f"{name}.{key}".encode())
             _add(digest, tensor)
-    for value in source.rows.inputs:
+    for value in source.rows.single:
         _add(digest, value)
     for one in _sample(source):
         for value in one.values():
@@ -219,7 +219,7 @@ def _sample(source: Source) -> list[dict[str, Any]]:
     n = len(source.data)
     found = []
     for i in sorted({round(k * (n - 1) / (_SAMPLE - 1)) for k in range(_SAMPLE)}):
-        row = source.rows.inputs[i], source.rows.ids[i]
+        row = source.rows.single[i], source.rows.ids[i]
         one, again = source.preprocessor.encode(*row), source.preprocessor.encode(*row)
         if any(_checksum(v) != _checksum(again[k]) for k, v in one.items()):
             raise FairauditError(

@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.labels import join, ordered
 from fairaudit_mitigate import policy_loop
+from fairaudit_mitigate.baseline import trained_first
 from fairaudit_mitigate.classifier import Classifier, Request, load
 from fairaudit_mitigate.data import TEST, TRAIN, Rows, read_rows, with_validation
+from fairaudit_mitigate.features import Features
 from fairaudit_mitigate.fit import training_groups
 from fairaudit_mitigate.groups import CLASS
 from fairaudit_mitigate.job import Job, Work
+from fairaudit_mitigate.mlp_config import Fresh, mlp_of
 from fairaudit_mitigate.predictions import output_names, renamed
 from fairaudit_mitigate.reaudit import read_findings
 from fairaudit_mitigate.settings import Settings
@@ -59,7 +62,7 @@ def prepared(job: Job, policy: Policy | None, folder: Path, voice: Voice, rows: 
     if policy is not None:
         roles = tuple(test.sensitive), positive, job.columns.cluster
         court = policy_loop.court_of(policy, names, classifier.labels, *roles, voice.say)
-    return Work(job, folder, voice, classifier, rows, test, positive, court)
+    return trained_first(Work(job, folder, voice, classifier, rows, test, positive, court))
 
 
 def aimed(work: Work, first: Verdict) -> Work:
@@ -87,7 +90,7 @@ def _positive(job: Job, names: Mapping[str, str], classifier: Classifier) -> str
 
 def read_splits(job: Job, voice: Voice) -> Rows:
     """The rows of the job with a validation split: the data's own, or one set aside."""
-    rows = read_rows(job.data, job.columns, job.sensitive, voice.say)
+    rows = read_rows(job.data, job.columns, job.sensitive, voice.say, job.model)
     if not job.sensitive and rows.sensitive:
         voice.say(f"sensitive columns found by name: {', '.join(rows.sensitive)} (name them with -s).")
     rows, carved = with_validation(rows)
@@ -109,21 +112,21 @@ def _classifier(job: Job, rows: Rows, voice: Voice) -> Classifier:
         raise FairauditError(
             f"the train rows of '{job.data}' have one class ({labels[0]}); a classifier needs two."
         )
-    classifier = load(job.model, _request(job, rows.kind, labels), voice.say)
+    classifier = load(job.model, _request(job, rows, labels), voice.say)
     if classifier.is_adapter:
         raise FairauditError(
             f"'{job.model}' is an adapter; give its merged model (mitigate --merge writes one)."
         )
     if classifier.fresh_head and job.settings.freeze_head:
         raise FairauditError(f"the head of '{job.model}' is fresh, random weights: leave out --freeze-head.")
-    if classifier.fresh_head:
+    if classifier.fresh_head and not isinstance(mlp_of(job.model), Fresh):
         voice.say(
             "`before` is the model with that untrained head; compare with `--method lora` for a fair rival."
         )
     return classifier
 
 
-def _request(job: Job, kind: str, labels: tuple[str, ...]) -> Request:
+def _request(job: Job, rows: Rows, labels: tuple[str, ...]) -> Request:
     """How the model is loaded. Raises FairauditError for what does not go together."""
     own = job.settings
     if own.quantize is not None and job.merge:
@@ -135,7 +138,9 @@ def _request(job: Job, kind: str, labels: tuple[str, ...]) -> Request:
             f"--class-names has {len(own.class_names)} names, and the train rows of '{job.data}' have "
             f"{len(labels)} classes ({', '.join(labels[:10])})."
         )
+    train = rows.of_split(TRAIN).inputs
     return Request(
-        kind, own.class_names or labels, job.new_head, job.image_size,
+        rows.kind, own.class_names or labels, job.new_head, job.image_size,
         head=own.head, prompt=own.prompt, quantize=own.quantize,
+        train=train if isinstance(train, Features) else None,
     )  # fmt: skip

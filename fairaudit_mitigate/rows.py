@@ -41,6 +41,13 @@ class Rows:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def single(self) -> tuple[bytes | Path | Cropped | str, ...]:
+        """The inputs one by one. Raises TypeError where they are columns or arrays."""
+        if isinstance(self.inputs, (Features, Block)):
+            raise TypeError("the rows of a table are not taken one by one")
+        return self.inputs
+
     def take(self, indices: Sequence[int]) -> Rows:
         """The rows at these positions, in this order."""
         return replace(
@@ -73,4 +80,5 @@ class Rows:
 def _pick(values: Sequence[T], indices: Sequence[int]) -> tuple[T, ...]:
     if len(indices) < 2:  # itemgetter of one position gives no tuple
         return tuple(values[i] for i in indices)
-    return itemgetter(*indices)(values)
+    picked: tuple[T, ...] = itemgetter(*indices)(values)
+    return picked

@@ -42,6 +42,7 @@ from fairaudit_mitigate.objective import (
     weighted,
 )
 from fairaudit_mitigate.objective_fair import FairLoss
+from fairaudit_mitigate.outputs import logits_in
 from fairaudit_mitigate.sampling import BalancedOrder
 
 _STRANGE = re.compile(r"[^\w. /-]")
@@ -171,13 +172,12 @@ class FairnessTrainer(Trainer):
             hold_frozen_norms(model)
         features = {k: v for k, v in inputs.items() if k not in (LABELS, self.group_column)}
         labels: Tensor = inputs[LABELS]
-        outputs = model(**features)
-        logits = outputs.logits
+        logits = logits_in(model(**features))
         logits = logits if logits.dtype == torch.float64 else logits.float()
         losses = functional.cross_entropy(
             logits, labels, reduction="none", label_smoothing=self.args.label_smoothing_factor
         )
-        return losses, outputs
+        return losses, {"logits": logits}
 
     def _groups_in(self, inputs: Mapping[str, Any]) -> Tensor:
         if self.group_column in inputs:
