@@ -9,9 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fairaudit_mitigate.arrays import Arrays as Arrays
     from fairaudit_mitigate.data import Columns as Columns
     from fairaudit_mitigate.mitigation import Mitigation as Mitigation
     from fairaudit_mitigate.mitigation import mitigate as mitigate
+    from fairaudit_mitigate.modules import load_module as load_module
     from fairaudit_mitigate.panel import FairnessCallback as FairnessCallback
     from fairaudit_mitigate.predictions import Hardware as Hardware
     from fairaudit_mitigate.predictions import predict as predict
@@ -19,23 +21,27 @@ if TYPE_CHECKING:
     from fairaudit_mitigate.voice import Voice as Voice
 
 _HOME = {
+    "Arrays": "arrays",
     "Columns": "data",
     "FairnessCallback": "panel",
     "FairnessTrainer": "train",
     "Hardware": "predictions",
     "Mitigation": "mitigation",
     "Voice": "voice",
+    "load_module": "modules",
     "mitigate": "mitigation",
     "predict": "predictions",
 }
 
 __all__ = [
+    "Arrays",
     "Columns",
     "FairnessCallback",
     "FairnessTrainer",
     "Hardware",
     "Mitigation",
     "Voice",
+    "load_module",
     "mitigate",
     "predict",
 ]

@@ -132,6 +132,8 @@ def add_adapter(
     if rank < 1:
         raise FairauditError(f"the rank of LoRA is 1 or more, not {rank}.")
     targets, heads = lora_targets(model, wanted), (*head_names(model), *fresh)
+    if hasattr(model, "head_modules"):
+        _check_heads(model, heads)
     config = LoraConfig(
         r=rank,
         lora_alpha=alpha,
@@ -178,11 +180,29 @@ def leaves(names: Sequence[str] | dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(n.split(".")[-1] for n in names))
 
 
-def _shortest(model: Any, targets: Sequence[str]) -> list[str]:
-    """Last parts where they name exactly the targets, else full names: adapters stay readable."""
+def _check_heads(model: Any, heads: Sequence[str]) -> None:
+    """PEFT knows what it trains whole by the end of the name: raise where that is the end of another name too."""
+    for head in heads:
+        alike = [n for n, _ in model.named_modules() if n.endswith(head) and n not in heads]
+        if alike:
+            raise FairauditError(
+                f"the head '{head}' cannot be told from '{alike[0]}', whose name ends alike; give it a name of its own."
+            )
+
+
+def _shortest(model: Any, targets: Sequence[str]) -> list[str] | str:
+    """Last parts where they name exactly the targets, else full names: adapters stay readable.
+
+    A pattern of full names where one of them ends another module's name, which PEFT would take for it.
+    """
     ends = {n.split(".")[-1] for n in targets}
     named = [n for n, _ in model.named_modules() if n.split(".")[-1] in ends]
-    return sorted(ends) if set(named) == set(targets) else list(targets)
+    if set(named) == set(targets):
+        return sorted(ends)
+    others = [n for n, _ in model.named_modules() if n not in targets]
+    if any(other.endswith(f".{target}") for other in others for target in targets):
+        return "|".join(map(re.escape, targets))
+    return list(targets)
 
 
 def _counts(model: Any) -> tuple[int, int]:

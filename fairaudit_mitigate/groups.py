@@ -7,7 +7,8 @@ penalty (DESIGN §5).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -48,17 +49,37 @@ def group_rows(kind: str, y_true: Sequence[str], attributes: Mapping[str, Sequen
     [0, 1, -1]
     """
     columns = _columns(kind, y_true, attributes)
-    keys = [
-        None if any(v is None for v in values) else tuple(str(v) for v in values)
-        for values in zip(*columns.values(), strict=True)
-    ]
-    ranks = [{v: i for i, v in enumerate(ordered([v for v in c if v is not None]))} for c in columns.values()]
-    present = sorted(
-        {k for k in keys if k is not None}, key=lambda k: [r[v] for r, v in zip(ranks, k, strict=True)]
-    )
-    ids = {k: i for i, k in enumerate(present)}
-    names = tuple(" & ".join(f"{c}={v}" for c, v in zip(columns, k, strict=True)) for k in present)
-    return Groups(np.array([MISSING_ID if k is None else ids[k] for k in keys], dtype=np.int64), names)
+    found = [_ranked(values) for values in columns.values()]
+    sizes = [max(1, len(values)) for _, values in found]
+    whole = np.logical_and.reduce([ranks >= 0 for ranks, _ in found])
+    # one number a crossing, which grows as the label order does; Python's own integers cannot overflow
+    crossed = np.zeros(int(whole.sum()), dtype=np.int64 if math.prod(sizes) < 2**63 else object)
+    for (ranks, _), size in zip(found, sizes, strict=True):
+        crossed = crossed * size + ranks[whole]
+    present, places = np.unique(crossed, return_inverse=True)
+    ids = np.full(len(whole), MISSING_ID, dtype=np.int64)
+    ids[whole] = places
+    names = tuple(_name(int(key), columns, [values for _, values in found]) for key in present)
+    return Groups(ids, names)
+
+
+def _name(key: int, columns: Iterable[str], values: Sequence[tuple[str, ...]]) -> str:
+    """The name of a crossing from its number."""
+    parts = []
+    for column, known in zip(reversed(list(columns)), reversed(values), strict=True):
+        key, place = divmod(key, max(1, len(known)))
+        parts.append(f"{column}={known[place]}")
+    return " & ".join(reversed(parts))
+
+
+def _ranked(values: Sequence[str | None]) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """The place of each value in label order, -1 where it is missing, and the values in that order."""
+    import pandas
+
+    codes, seen = pandas.factorize(np.array(values, dtype=object))  # a missing one has the code -1
+    known = ordered([str(v) for v in seen])
+    place = {v: i for i, v in enumerate(known)}
+    return np.array([*(place[str(v)] for v in seen), MISSING_ID], dtype=np.int64)[codes], known
 
 
 def _columns(

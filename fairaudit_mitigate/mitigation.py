@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from fairaudit_mitigate.data import Columns, Rows
 from fairaudit_mitigate.device import AUTO, pick_device
 from fairaudit_mitigate.evidence import AFTER, BEFORE
 from fairaudit_mitigate.fit import Fitted
+from fairaudit_mitigate.given import Given, given_of
 from fairaudit_mitigate.inputs import Encoded
 from fairaudit_mitigate.job import Job, Work
 from fairaudit_mitigate.manifest import build_manifest, checksums
@@ -84,8 +85,8 @@ class Mitigation:
 
 
 def mitigate(
-    model: str | Path,
-    data: str | Path,
+    model: Any,
+    data: Any,
     *,
     out: str | Path,
     method: str = "fairlora",
@@ -101,10 +102,15 @@ def mitigate(
     resume: bool = False,
     device: str = AUTO,
     dtype: str = AUTO,
+    head_module: str | None = None,
+    classes: Sequence[str] = (),
     voice: Voice = SILENT,
     **training: Any,
 ) -> Mitigation:
     """Repair `model` on `data`, prove it on the test rows, write everything to the new folder `out`.
+
+    `model`: a transformers folder or hub id, `mlp` or the folder of one, or a torch module, of which a copy is
+    trained. `data`: a path; for an MLP or a module also a data frame of numbers, for a module also `Arrays`. `head_module` (the name of a layer; else the last `nn.Linear`) and `classes` (the names of the outputs) are of modules.
 
     `training`: the other fields of `Settings` (groups, rank, alpha, penalty, lr, epochs, max_steps,
     batch_size, accumulate, targets, seed, select, …). `audit`: an audit file that supplies the sensitive
@@ -142,41 +148,43 @@ def mitigate(
         chosen, positive, roles = policy_loop.supplied(terms, chosen, positive, roles)
     if audit is not None:
         chosen, positive, settings = from_audit(audit, chosen, positive, settings, force)
+    given = given_of(model, data, head_module, classes)
     job = Job(
-        str(model), str(data), settings, Hardware(settings.batch_size, device, dtype), roles, chosen, positive,
+        given.model_name or str(model), given.data_name or str(data), settings,
+        Hardware(settings.batch_size, device, dtype), roles, chosen, positive,
         image_size, new_head, merge, None if audit is None else str(audit), force,
         None if policy is None else str(policy),
     )  # fmt: skip
     ranks.join(pick_device(device).type == "cpu")
     if not ranks.leads():
-        return _train_along(job, terms, Workplace(Path(out)))
+        return _train_along(job, terms, Workplace(Path(out)), given)
     with ranks.warning_others(), workplace(Path(out), resume, voice) as place:
-        done = _carry_out(job, terms, place, voice)
+        done = _carry_out(job, terms, place, voice, given)
     done = replace(done, out=Path(out))
     ranks.tell(done)
     return done
 
 
-def _train_along(job: Job, policy: Policy | None, place: Workplace) -> Mitigation:
+def _train_along(job: Job, policy: Policy | None, place: Workplace, given: Given) -> Mitigation:
     """What a rank does that does not lead: train with the others, and hear what came of it."""
     word = ranks.hear()
     if isinstance(word, Mitigation):  # nothing was to be repaired
         return word
     settings, resumes = word
     place = replace(place, resumes=resumes)
-    work = prepared(replace(job, settings=settings), policy, place.result, SILENT)
+    work = prepared(replace(job, settings=settings), policy, place.result, SILENT, given=given)
     with ranks.together():
         settings.spec.fit(replace(work, place=place).task)
     done: Mitigation = ranks.hear()
     return done
 
 
-def _carry_out(job: Job, policy: Policy | None, place: Workplace, voice: Voice) -> Mitigation:
+def _carry_out(job: Job, policy: Policy | None, place: Workplace, voice: Voice, given: Given) -> Mitigation:
     """Every step of the repair, in the folder."""
     where = {"device": pick_device(job.hardware.device).type, "processes": ranks.world()}
     place.agree("arguments", asdict(job) | where)
     folder = place.result
-    work = replace(prepared(job, policy, folder, voice), place=place)
+    work = replace(prepared(job, policy, folder, voice, given=given), place=place)
     work = replace(work, inputs=checksums(work.rows, job.model))
     place.agree("inputs", work.inputs)
     work.predict(work.classifier, BEFORE)

@@ -16,6 +16,8 @@ from fairaudit.errors import FairauditError
 from fairaudit_mitigate.encoding import Encoding
 
 NAME, MODEL_TYPE, CONFIG = "mlp", "fairaudit-mlp", "config.json"
+#: The weights of a Python object, which no name stands for.
+MODULE_TYPE = "fairaudit-module"
 HIDDEN = (64, 64)
 LARGEST = 65536
 #: What a fresh network learns with, where the method's own rate is meant for a trained one.
@@ -61,6 +63,11 @@ def mlp_of(model: object) -> Fresh | Saved | None:
         return Fresh(_layers(layers) if layers or ":" in str(model) else HIDDEN)
     path = Path(model) / CONFIG
     found = _json(path) if path.is_file() else None
+    if found is not None and found.get("model_type") == MODULE_TYPE:
+        raise FairauditError(
+            f"'{model}' holds the weights of a Python module ({found.get('module')}) and not its code; load it in "
+            "Python, with fairaudit_mitigate.load_module(module, folder)."
+        )
     return _saved(found, path) if found is not None and found.get("model_type") == MODEL_TYPE else None
 
 

@@ -41,8 +41,8 @@ class Hardware:
 
 
 def predict(
-    model: str | Path,
-    data: str | Path,
+    model: Any,
+    data: Any,
     *,
     out: str | Path | None = None,
     split: str = ALL,
@@ -51,11 +51,14 @@ def predict(
     hardware: Hardware | None = None,
     image_size: int | None = None,
     base: str | None = None,
+    head_module: str | None = None,
+    classes: Sequence[str] = (),
     voice: Voice = SILENT,
 ) -> pandas.DataFrame:
     """Predict every row of `data`, or of one split; the table is also written to `out` (Parquet) if given.
 
-    `model`: transformers folder, hub id or PEFT adapter folder. Columns: see `table_of`. Raises
+    `model`: transformers folder, hub id or PEFT adapter folder, or a torch module (`head_module`, `classes`: see
+    `mitigate`). Columns: see `table_of`. Raises
     FairauditError as `read_rows` and `load` do, and where the labels of the data are not those of the
     model.
     """
@@ -63,8 +66,13 @@ def predict(
         _check_ending(out)
     rows = read_rows(data, columns, sensitive, voice.say, model)
     chosen = rows if split == ALL else rows.of_split(split)
-    classifier = load(model, Request(rows.kind, image_size=image_size, base=base), voice.say)
-    names = output_names(rows.y_true, classifier.labels, str(data), voice.say)
+    if isinstance(model, torch.nn.Module):
+        from fairaudit_mitigate.modules import classifier_of
+
+        classifier = classifier_of(model, rows, head_module, classes, say=voice.say)
+    else:
+        classifier = load(model, Request(rows.kind, image_size=image_size, base=base), voice.say)
+    names = output_names(rows.y_true, classifier.labels, str(rows.source), voice.say)
     rows = renamed(chosen, names)
     table = predictions_of(classifier, rows, hardware or Hardware(), voice)
     if out is not None:

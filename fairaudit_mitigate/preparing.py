@@ -15,8 +15,10 @@ from fairaudit_mitigate.classifier import Classifier, Request, load
 from fairaudit_mitigate.data import TEST, TRAIN, Rows, read_rows, with_validation
 from fairaudit_mitigate.features import Features
 from fairaudit_mitigate.fit import training_groups
+from fairaudit_mitigate.given import NAMED, Given
 from fairaudit_mitigate.groups import CLASS
 from fairaudit_mitigate.job import Job, Work
+from fairaudit_mitigate.loading import LINEAR
 from fairaudit_mitigate.mlp_config import Fresh, mlp_of
 from fairaudit_mitigate.predictions import output_names, renamed
 from fairaudit_mitigate.reaudit import read_findings
@@ -44,18 +46,28 @@ def from_audit(
     return chosen, positive or found.positive, settings
 
 
-def prepared(job: Job, policy: Policy | None, folder: Path, voice: Voice, rows: Rows | None = None) -> Work:
-    """Rows and model, loaded and fitted to each other. `rows`: those of the job, where they are read already."""
+def prepared(
+    job: Job,
+    policy: Policy | None,
+    folder: Path,
+    voice: Voice,
+    rows: Rows | None = None,
+    given: Given = NAMED,
+) -> Work:
+    """Rows and model, loaded and fitted to each other.
+
+    `rows`: those of the job, where they are read already. `given`: what of the job is an object in memory.
+    """
     from transformers import set_seed
 
-    rows = read_splits(job, voice) if rows is None else rows
+    rows = read_splits(job, voice, given) if rows is None else rows
     if policy is not None:
         rows = policy_loop.grouped(rows, policy)
     rows.of_split(TEST)
     if policy is None or job.settings.groups is not None:  # else the first verdict chooses them
         training_groups(rows.of_split(TRAIN), job.settings)
     set_seed(job.settings.seed)
-    classifier = _classifier(job, rows, voice)
+    classifier = _classifier(job, rows, voice, given)
     names = output_names(rows.y_true, classifier.labels, job.data, voice.say)
     rows, positive = renamed(rows, names), _positive(job, names, classifier)
     test, court = rows.of_split(TEST), None
@@ -88,9 +100,11 @@ def _positive(job: Job, names: Mapping[str, str], classifier: Classifier) -> str
     return positive
 
 
-def read_splits(job: Job, voice: Voice) -> Rows:
+def read_splits(job: Job, voice: Voice, given: Given = NAMED) -> Rows:
     """The rows of the job with a validation split: the data's own, or one set aside."""
-    rows = read_rows(job.data, job.columns, job.sensitive, voice.say, job.model)
+    data = job.data if given.data is None else given.data
+    model = job.model if given.module is None else given.module
+    rows = read_rows(data, job.columns, job.sensitive, voice.say, model)
     if not job.sensitive and rows.sensitive:
         voice.say(f"sensitive columns found by name: {', '.join(rows.sensitive)} (name them with -s).")
     rows, carved = with_validation(rows)
@@ -106,12 +120,19 @@ def read_splits(job: Job, voice: Voice) -> Rows:
     return rows
 
 
-def _classifier(job: Job, rows: Rows, voice: Voice) -> Classifier:
+def _classifier(job: Job, rows: Rows, voice: Voice, given: Given) -> Classifier:
     labels = ordered(set(rows.of_split(TRAIN).y_true))
     if len(labels) < 2:
         raise FairauditError(
             f"the train rows of '{job.data}' have one class ({labels[0]}); a classifier needs two."
         )
+    if given.module is not None:
+        from fairaudit_mitigate.modules import classifier_of
+
+        _plain_head(job)
+        return classifier_of(given.module, rows, given.head, given.classes, job.new_head, voice.say)
+    if mlp_of(job.model) is not None:
+        _plain_head(job)
     classifier = load(job.model, _request(job, rows, labels), voice.say)
     if classifier.is_adapter:
         raise FairauditError(
@@ -124,6 +145,16 @@ def _classifier(job: Job, rows: Rows, voice: Voice) -> Classifier:
             "`before` is the model with that untrained head; compare with `--method lora` for a fair rival."
         )
     return classifier
+
+
+def _plain_head(job: Job) -> None:
+    """Raise FairauditError for what only transformers' models know, asked of a model of numbers or a module."""
+    own = job.settings
+    if own.head != LINEAR or own.quantize is not None or own.class_names or job.image_size is not None:
+        raise FairauditError(
+            f"'{job.model}' is no transformers model: leave out --head, --class-names, --quantize and --image-size "
+            "(the outputs of a module are named by classes=)."
+        )
 
 
 def _request(job: Job, rows: Rows, labels: tuple[str, ...]) -> Request:

@@ -20,6 +20,7 @@ from safetensors.numpy import load_file
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate import Columns, mitigate, predict
 from fairaudit_mitigate.data import Rows, read_rows
+from fairaudit_mitigate.mlp_config import own_rate
 
 ROLES = Columns(y_true="income")
 FAST = {"columns": ROLES, "sensitive": ["sex"], "epochs": 6, "batch_size": 32, "device": "cpu"}
@@ -146,15 +147,14 @@ def test_the_flags_of_tables_are_of_tables(tmp_path: Path) -> None:
 
 
 def test_a_fresh_network_predicts_nothing(tmp_path: Path) -> None:
-    with pytest.raises(FairauditError, match="not trained yet.*--method fft"):
+    with pytest.raises(FairauditError, match=r"not trained yet.*--method fft"):
         predict("mlp", table(tmp_path), columns=ROLES)
 
 
 def test_from_fresh_to_repaired(tmp_path: Path) -> None:
     """fft makes the baseline, FairLoRA on its folder repairs it; both are read back, audited and predict again."""
     data = tables.save(tmp_path / "t.csv", tables.draw(900))
-    plain = mitigate("mlp:16,8", data, out=tmp_path / "plain", method="fft", **FAST)
-    assert plain.manifest["arguments"]["settings"]["lr"] == 1e-3
+    plain = mitigate("mlp:16,8", data, out=tmp_path / "plain", method="fft", lr=1e-2, **FAST)
     assert set(load_file(tmp_path / "plain" / "model" / "model.safetensors")) >= {
         "hidden.layer1.weight", "hidden.layer2.bias", "head.weight",
     }  # fmt: skip
@@ -182,7 +182,9 @@ def test_a_fresh_network_is_trained_before_it_is_repaired(tmp_path: Path, method
     if method not in METHODS:
         pytest.skip(f"no method {method}")
     data = tables.save(tmp_path / "t.parquet", tables.draw(600))
-    done = mitigate("mlp:8", data, out=tmp_path / "out", method=method, **FAST)
+    done = mitigate(
+        "mlp:8", data, out=tmp_path / "out", method=method, **(FAST | {"batch_size": 8, "epochs": 3})
+    )
     base = predict(tmp_path / "out" / "base", data, split="test", columns=ROLES)
     assert (base["y_true"] == base["y_pred"]).mean() == done.before.estimate("accuracy", by="overall").value
     assert done.before.estimate("accuracy", by="overall").value > 0.6
@@ -191,6 +193,14 @@ def test_a_fresh_network_is_trained_before_it_is_repaired(tmp_path: Path, method
     (tmp_path / "out").rename(tmp_path / "moved")
     again = predict(tmp_path / "moved" / "adapter", data, split="test", columns=ROLES)
     assert (again["y_true"] == again["y_pred"]).mean() == done.after.estimate("accuracy", by="overall").value
+
+
+def test_everything_of_an_mlp_is_trained_at_its_own_rate(tmp_path: Path) -> None:
+    assert own_rate("mlp:8", {"epochs": 2}, everything=True) == {"epochs": 2, "lr": 1e-3}
+    assert own_rate("mlp", {"lr": None}, everything=True) == {"lr": 1e-3}
+    assert own_rate("mlp", {"lr": 0.5}, everything=True) == {"lr": 0.5}
+    assert own_rate("mlp", {}, everything=False) == {}
+    assert own_rate(tmp_path, {}, everything=True) == {}
 
 
 def test_a_new_head_for_other_classes(tmp_path: Path) -> None:
@@ -250,7 +260,7 @@ def test_a_trained_network_wants_its_columns(tmp_path: Path) -> None:
     data = tables.save(tmp_path / "t.csv", columns)
     mitigate("mlp:4", data, out=tmp_path / "out", method="fft", **(FAST | {"epochs": 1}))
     fewer = tables.save(tmp_path / "f.csv", {k: v for k, v in columns.items() if k != "z"})
-    with pytest.raises(FairauditError, match="no column 'z'.*the model reads it"):
+    with pytest.raises(FairauditError, match=r"no column 'z'.*the model reads it"):
         predict(tmp_path / "out" / "model", fewer, columns=ROLES)
     with pytest.raises(FairauditError, match="was not trained on 'flat'"):
         predict(tmp_path / "out" / "model", data, columns=replace(ROLES, features=("flat",)))
