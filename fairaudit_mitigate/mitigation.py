@@ -110,7 +110,9 @@ def mitigate(
     """Repair `model` on `data`, prove it on the test rows, write everything to the new folder `out`.
 
     `model`: a transformers folder or hub id, `mlp` or the folder of one, or a torch module, of which a copy is
-    trained. `data`: a path; for an MLP or a module also a data frame of numbers, for a module also `Arrays`. `head_module` (the name of a layer; else the last `nn.Linear`) and `classes` (the names of the outputs) are of modules.
+    trained. `data`: a path; for an MLP or a module also a data frame of numbers, for a module also `Arrays`.
+    `head_module` (the name of a layer; else the last `nn.Linear`) and `classes` (the names of the outputs) are of
+    modules.
 
     `training`: the other fields of `Settings` (groups, rank, alpha, penalty, lr, epochs, max_steps,
     batch_size, accumulate, targets, seed, select, …). `audit`: an audit file that supplies the sensitive
