@@ -31,7 +31,7 @@ def check_reporters(names: tuple[str, ...]) -> None:
                 "is not installed" if isinstance(error, ModuleNotFoundError) else f"does not load ({error})"
             )
             raise FairauditError(
-                f"--report-to {name} needs {name}, which {fact}; pip install {name}, or leave it out."
+                f"--report-to {name} needs {name}, which {fact}; pip install 'fairaudit-toolkit[watch]', or leave it out."
             ) from error
 
 
