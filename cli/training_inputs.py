@@ -50,6 +50,9 @@ def _flags(
     ] = False,
     class_names: Annotated[str, _in(_MODEL, "Names of classes 0, 1, … of the data.", "NAME,…")] = "",
     quantize: Annotated[str | None, _in(_MODEL, "Frozen weights in fewer bits.", "4bit|8bit")] = None,
+    trust_remote_code: Annotated[
+        bool, _switch(_MODEL, "--trust-remote-code", "Run the Python files of the checkpoint.")
+    ] = False,
     lr: Annotated[float | None, _in(_TRAINING, "Learning rate; the method's own if not given.")] = None,
     epochs: Annotated[float, _in(_TRAINING, "Passes over the train rows.")] = 4,
     max_steps: Annotated[int | None, _in(_TRAINING, "Stop after this many steps.")] = None,

@@ -1,6 +1,6 @@
 """A classifier as one value: the model, its preprocessing and the names of its outputs; how it is loaded.
 
-Weights are read from safetensors only and no code of a checkpoint is ever run.
+Weights are read from safetensors only, and no code of a checkpoint is run unless that is asked for.
 """
 
 from __future__ import annotations
@@ -51,6 +51,7 @@ class Classifier:
 
     `fresh_modules` are other modules the checkpoint lacks (a pooler), to be trained like the head. `source`
     is what the user named; `base` differs from it where `source` is an adapter, and `fingerprint` is the base's.
+    `trusted`: code that the checkpoint brings was run.
     `form`: how it is written and read back; None: as transformers does.
     """
 
@@ -63,6 +64,7 @@ class Classifier:
     fresh_modules: tuple[str, ...] = ()
     fingerprint: str = ""
     form: Form | None = None
+    trusted: bool = False
 
     @property
     def is_adapter(self) -> bool:
@@ -76,6 +78,7 @@ class Request:
 
     `head` zero-shot: the head is CLIP's embedding of `prompt` with each label. `quantize`: see `quantize`.
     `train`: the columns of the train rows, which a fresh network of numbers is made for.
+    `trust_remote_code`: run the Python files of the checkpoint, if it has any.
     """
 
     kind: str
@@ -87,6 +90,7 @@ class Request:
     prompt: str = PROMPT
     quantize: str | None = None
     train: Features | None = None
+    trust_remote_code: bool = False
 
 
 def load(source: str | Path, request: Request, say: Say = silent) -> Classifier:
@@ -103,7 +107,8 @@ def load(source: str | Path, request: Request, say: Say = silent) -> Classifier:
     _check_folder(name)
     adapter = Path(name) if (Path(name) / ADAPTER_CONFIG).is_file() else None
     base = name if adapter is None else request.base or _base_of(adapter)
-    config = _config(str(adapter) if adapter and (adapter / "config.json").is_file() else base)
+    own = str(adapter) if adapter and (adapter / "config.json").is_file() else base
+    config = _config(own, request.trust_remote_code)
     found = _model(base, config, request, adapter is not None)
     model, fresh, modules = found.model, found.fresh, found.modules
     known = lineage.fingerprint(model, (*head_names(model), *modules, *found.lacking))
@@ -119,14 +124,16 @@ def load(source: str | Path, request: Request, say: Say = silent) -> Classifier:
         say(f"'{name}' classifies by its text tower: {_some(found.prompts)}.")
     if fresh:
         say(f"'{name}' has no trained head for these classes: a fresh one of {len(labels)} outputs is added.")
-    return Classifier(model, preprocessor, labels, fresh, name, base, modules, known)
+    own = request.trust_remote_code
+    return Classifier(model, preprocessor, labels, fresh, name, base, modules, known, trusted=own)
 
 
 def load_again(classifier: Classifier, place: Path, say: Say = silent) -> Classifier:
     """The classifier as `artefact.save` wrote it to `place`."""
     if classifier.form is not None:
         return classifier.form.read(place, say)
-    return load(place, Request(classifier.preprocessor.kind), say)
+    request = Request(classifier.preprocessor.kind, trust_remote_code=classifier.trusted)
+    return load(place, request, say)
 
 
 def _check_folder(name: str) -> None:
@@ -165,12 +172,17 @@ def _base_of(adapter: Path) -> str:
     return str(stored)
 
 
-def _config(source: str) -> Any:
+def _config(source: str, trusted: bool) -> Any:
     from transformers import AutoConfig
 
     try:
-        return AutoConfig.from_pretrained(source, trust_remote_code=False)
-    except (OSError, ValueError, KeyError) as error:
+        return AutoConfig.from_pretrained(source, trust_remote_code=trusted)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        if not trusted and "trust_remote_code" in str(error):
+            raise FairauditError(
+                f"the model '{source}' is code of its own, which is not run unless asked for: read its Python "
+                "files, then give --trust-remote-code."
+            ) from error
         raise FairauditError(
             f"the model '{source}' has no usable configuration: {first_line(error)}"
         ) from error
@@ -193,8 +205,13 @@ class _Loaded:
 def _model(base: str, config: Any, request: Request, under_adapter: bool) -> _Loaded:
     """The model with a head."""
     loader = _loader(config, request)
-    stored = taken_from(config) if under_adapter and not is_quantized(_config(base)) else None
+    stored = (
+        taken_from(config)
+        if under_adapter and not is_quantized(_config(base, request.trust_remote_code))
+        else None
+    )
     has_head = any(str(a).endswith(_HEADS[request.kind]) for a in config.architectures or ())
+    has_head = has_head or _own_code(loader, config, request)
     asked = request.head == ZERO_SHOT and not under_adapter and not _is_zero_shot(config)
     has_head = _is_zero_shot(config) or (has_head and not asked)
     fresh = (not has_head or request.new_head) and not under_adapter
@@ -203,7 +220,7 @@ def _model(base: str, config: Any, request: Request, under_adapter: bool) -> _Lo
     prompts = tuple(request.prompt.replace("{}", label) for label in request.new_labels) if asked else ()
     head = _zero_shot().text_embeddings(base, config, prompts) if asked else None
     how = quantization(request.quantize, loader, config) if request.quantize else stored
-    model, info = from_pretrained(loader, base, config, how)
+    model, info = from_pretrained(loader, base, config, how, request.trust_remote_code)
     heads = head_names(model)
     lacking = (*info["missing_keys"], *(k[0] for k in info["mismatched_keys"]))
     check_shapes(base, info["mismatched_keys"], heads)
@@ -250,11 +267,16 @@ def _loader(config: Any, request: Request) -> Any:
         return _zero_shot().zero_shot_class(config, request.kind)
     kind = request.kind
     loader: Any = AutoModelForImageClassification if kind == "image" else AutoModelForSequenceClassification
-    if type(config) not in loader._model_mapping:
+    if type(config) not in loader._model_mapping and not _own_code(loader, config, request):
         raise FairauditError(
             f"a model of type '{config.model_type}' cannot classify {kind}s; choose another."
         )
     return loader
+
+
+def _own_code(loader: Any, config: Any, request: Request) -> bool:
+    """Whether the checkpoint brings a classifier of this kind as trusted code."""
+    return request.trust_remote_code and loader.__name__ in (getattr(config, "auto_map", None) or {})
 
 
 def _output_names(config: Any, new: Sequence[str]) -> tuple[str, ...]:

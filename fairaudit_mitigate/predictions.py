@@ -12,11 +12,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from fairaudit.errors import FairauditError
+from fairaudit.labels import ordered
 from fairaudit.store import replacing
 from fairaudit_mitigate.classifier import Classifier, Request, load
 from fairaudit_mitigate.data import Columns, Rows, read_rows
 from fairaudit_mitigate.device import AUTO, mixed, pick_device, pick_dtype
 from fairaudit_mitigate.inputs import LABELS, AnyPreprocessor, Encoded
+from fairaudit_mitigate.loading import LINEAR, PROMPT, ZERO_SHOT, check_head
 from fairaudit_mitigate.outputs import logits_in
 from fairaudit_mitigate.voice import SILENT, Say, Voice, silent
 
@@ -53,12 +55,16 @@ def predict(
     base: str | None = None,
     head_module: str | None = None,
     classes: Sequence[str] = (),
+    head: str = LINEAR,
+    prompt: str = PROMPT,
+    trust_remote_code: bool = False,
     voice: Voice = SILENT,
 ) -> pandas.DataFrame:
     """Predict every row of `data`, or of one split; the table is also written to `out` (Parquet) if given.
 
     `model`: transformers folder, hub id or PEFT adapter folder, or a torch module (`head_module`, `classes`: see
-    `mitigate`). Columns: see `table_of`. Raises
+    `mitigate`). `head`, `prompt`, `classes`: of a CLIP checkpoint that is to classify by its text tower, see
+    `zero_shot`. Columns: see `table_of`. Raises
     FairauditError as `read_rows` and `load` do, and where the labels of the data are not those of the
     model.
     """
@@ -66,12 +72,17 @@ def predict(
         _check_ending(out)
     rows = read_rows(data, columns, sensitive, voice.say, model)
     chosen = rows if split == ALL else rows.of_split(split)
+    check_head(head, prompt)
     if isinstance(model, torch.nn.Module):
         from fairaudit_mitigate.modules import classifier_of
 
         classifier = classifier_of(model, rows, head_module, classes, say=voice.say)
     else:
-        classifier = load(model, Request(rows.kind, image_size=image_size, base=base), voice.say)
+        new = tuple(classes) or ordered(set(rows.y_true)) if head == ZERO_SHOT else ()
+        request = Request(
+            rows.kind, new, False, image_size, base, head, prompt, trust_remote_code=trust_remote_code
+        )
+        classifier = load(model, request, voice.say)
     names = output_names(rows.y_true, classifier.labels, str(rows.source), voice.say)
     rows = renamed(chosen, names)
     table = predictions_of(classifier, rows, hardware or Hardware(), voice)

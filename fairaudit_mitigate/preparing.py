@@ -172,6 +172,6 @@ def _request(job: Job, rows: Rows, labels: tuple[str, ...]) -> Request:
     train = rows.of_split(TRAIN).inputs
     return Request(
         rows.kind, own.class_names or labels, job.new_head, job.image_size,
-        head=own.head, prompt=own.prompt, quantize=own.quantize,
+        head=own.head, prompt=own.prompt, quantize=own.quantize, trust_remote_code=own.trust_remote_code,
         train=train if isinstance(train, Features) else None,
     )  # fmt: skip

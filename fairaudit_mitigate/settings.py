@@ -27,7 +27,7 @@ class Settings:
     `adapt`: `all` blocks or `last-K`. `cache`: the folder of the activations before those (kept, and found again
     by any run on the same model and rows), `off`, or None: a temporary one; `cache_dtype` None: exact.
     `head`, `prompt`: of a CLIP checkpoint, see `zero_shot`. `class_names`: of classes that the data only numbers.
-    `quantize`: the frozen weights in 4bit or 8bit.
+    `quantize`: the frozen weights in 4bit or 8bit. `trust_remote_code`: run code that the checkpoint brings.
     """
 
     method: str = "fairlora"
@@ -65,6 +65,7 @@ class Settings:
     freeze_head: bool = False
     class_names: tuple[str, ...] = ()
     quantize: str | None = None
+    trust_remote_code: bool = False
 
     def __post_init__(self) -> None:
         find_method(self.method)

@@ -17,7 +17,7 @@ _PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 def from_pretrained(
-    loader: Any, base: str, config: Any, quantization: Any = None
+    loader: Any, base: str, config: Any, quantization: Any = None, trusted: bool = False
 ) -> tuple[Any, dict[str, Any]]:
     """The model and what loading it found out. Raises FairauditError for weights that cannot be read safely."""
     import torch
@@ -30,7 +30,7 @@ def from_pretrained(
     try:
         with quiet():
             model, info = loader.from_pretrained(
-                base, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=False,
+                base, config=config, dtype=torch.float32, use_safetensors=True, trust_remote_code=trusted,
                 output_loading_info=True, ignore_mismatched_sizes=True, **quantized,
             )  # fmt: skip
     except (OSError, ValueError, RuntimeError, KeyError, ImportError, SafetensorError) as error:

@@ -67,6 +67,19 @@ def test_repaired_from_there_and_read_back_without_the_text_tower(frozen: bool, 
     assert ("frozen_head" in done.manifest["results"]) is False
 
 
+def test_predict_by_the_text_tower(tmp_path: Path) -> None:
+    model, data = (
+        models.save_model("clip", tmp_path / "m", head=False),
+        models.save_images(tmp_path / "d", n=4),
+    )
+    frame = predict(model, data, head="zero-shot", prompt=PROMPT, classes=NAMES)
+    assert {"prob_bad", "prob_good"} <= set(frame)
+    assert set(frame["y_true"]) == set(NAMES)
+    assert {"prob_0", "prob_1"} <= set(predict(model, data, head="zero-shot"))
+    with pytest.raises(FairauditError, match="CLIPModel"):
+        predict(model, data)
+
+
 def test_a_frozen_head_is_saved_and_not_trained(tmp_path: Path) -> None:
     found = load(models.save_model("vit", tmp_path / "m"), Request("image", ("0", "1")))
     wrapped, adaptation = add_adapter(found.model, rank=2, alpha=4, dropout=0.0, freeze_head=True)
