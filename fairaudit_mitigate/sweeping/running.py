@@ -59,7 +59,7 @@ class Runner:
         if place is None:
             raise FairauditError(f"the model of cell {cell.key} is gone; remove its folder and run again.")
         rows = renamed(bench.table.rows.of_split(TEST_ROWS), record.roles.names)
-        again = load(place, Request(rows.kind))
+        again = load(place, Request(rows.kind, trust_remote_code=cell.settings.trust_remote_code))
         hardware = _hardware(cell, self.device)
         table = predictions_of(again, rows, hardware, Voice(progress=self.progress))
         write_predictions(table, self.shelf.predictions(cell.key, TEST))
