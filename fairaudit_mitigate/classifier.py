@@ -124,8 +124,8 @@ def load(source: str | Path, request: Request, say: Say = silent) -> Classifier:
         say(f"'{name}' classifies by its text tower: {_some(found.prompts)}.")
     if fresh:
         say(f"'{name}' has no trained head for these classes: a fresh one of {len(labels)} outputs is added.")
-    own = request.trust_remote_code
-    return Classifier(model, preprocessor, labels, fresh, name, base, modules, known, trusted=own)
+    run = request.trust_remote_code
+    return Classifier(model, preprocessor, labels, fresh, name, base, modules, known, trusted=run)
 
 
 def load_again(classifier: Classifier, place: Path, say: Say = silent) -> Classifier:
