@@ -31,7 +31,8 @@ def check_reporters(names: tuple[str, ...]) -> None:
                 "is not installed" if isinstance(error, ModuleNotFoundError) else f"does not load ({error})"
             )
             raise FairauditError(
-                f"--report-to {name} needs {name}, which {fact}; pip install 'fairaudit-toolkit[watch]', or leave it out."
+                f"--report-to {name} needs {name}, which {fact}; "
+                "pip install 'fairaudit-toolkit[watch]', or leave it out."
             ) from error
 
 
@@ -68,5 +69,6 @@ def _mlflow(folder: Path, after: int) -> TrainerCallback:  # noqa: ARG001
 
     mlflow = _import(MLFLOW)
     if "MLFLOW_TRACKING_URI" not in os.environ:
+        os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")  # else a folder is refused since MLflow 3
         mlflow.set_tracking_uri(folder.as_uri())
     return MLflowCallback()
