@@ -120,8 +120,19 @@ class FairnessTrainer(Trainer):
         """The micro-batches of one step; where it has several, or several ranks, also how its rows are weighted."""
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         several = len(batches) > 1 or self.args.world_size > 1
+        if self.args.world_size > 1:
+            self._check_together()
         self._plan = self._planned(batches) if several and batches else None
         return batches, items
+
+    def _check_together(self) -> None:
+        """Trainer leaves the model without DDP, silently, where it was evaluated before training began."""
+        kind = str(self.accelerator.distributed_type.value)
+        if kind.startswith("MULTI_") and self.model_wrapped is self.model:
+            raise FairauditError(
+                "the ranks would train apart, each its own model: evaluate() was called before train(); "
+                "use eval_on_start=True instead."
+            )
 
     def compute_loss(
         self,

@@ -193,3 +193,16 @@ def test_batch_norms_count_the_rows_of_two_passes_once(tmp_path: Path) -> None:
     trainer(tmp_path, twice, FairLoss(3, Terms(1.0)), **changes).train()
     assert [int(norm.num_batches_tracked) for norm in norms] == [4, 4]
     assert torch.equal(norms[0].running_mean, norms[1].running_mean)
+
+
+def test_ranks_that_would_train_apart_are_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evaluating first leaves the model without DDP (accelerate takes it as prepared)."""
+    from accelerate import DistributedType
+
+    run = trainer(tmp_path, Net(), FairLoss(3))
+    run._check_together()  # one process: nothing to say
+    monkeypatch.setattr(type(run.accelerator), "distributed_type", DistributedType.MULTI_CPU)
+    with pytest.raises(FairauditError, match="train apart"):
+        run._check_together()
+    run.model_wrapped = torch.nn.Sequential(run.model)
+    run._check_together()
