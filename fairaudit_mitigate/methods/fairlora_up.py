@@ -1,6 +1,6 @@
-"""FairLoRA repaired: only groups above the mean loss are pulled, by losses remembered across steps."""
+"""FairLoRA repaired: balanced batches, and only groups whose remembered loss is above the mean are pulled."""
 
-from fairaudit_mitigate.methods.method import ADAPTER, MEAN, MEMORY, UP, Method, Terms, penalised
+from fairaudit_mitigate.methods.method import ADAPTER, BALANCED, MEAN, MEMORY, UP, Method, Terms, penalised
 
 METHOD = Method(
     "fairlora-up",
@@ -9,8 +9,11 @@ METHOD = Method(
     True,
     1e-3,
     penalised,
-    Terms(penalty=10.0, reduction=MEAN, sided=UP, estimate=MEMORY, adjustment=1.0, decay=0.98),
+    # Balanced: a rare group's rows then need no large weight, so steps differ less from one another.
+    Terms(
+        penalty=10.0, reduction=MEAN, sided=UP, estimate=MEMORY, sampling=BALANCED, adjustment=1.0, decay=0.98
+    ),
     needs="groups of the train rows",
-    choose="as a first choice with groups: its λ means the same for any number of groups and cannot diverge",
+    choose="where the worst cell counts most; λ means the same for any number of groups; compare balanced-lora",
     paper="a repair of FairLoRA, arXiv 2410.17358: one side, a memory, weights that add up to 1",
 )
