@@ -67,7 +67,7 @@ def run(
     from fairaudit_mitigate.sweeping.beside import check_published, with_published
     from fairaudit_mitigate.sweeping.bootstrap import bootstrap
     from fairaudit_mitigate.sweeping.drawing import draw
-    from fairaudit_mitigate.sweeping.significance import t_tests
+    from fairaudit_mitigate.sweeping.significance import default_family, t_tests
     from fairaudit_mitigate.sweeping.summary import summarise
     from fairaudit_mitigate.sweeping.sweep import sweep
 
@@ -77,7 +77,7 @@ def run(
     summary = summarise(results)
     if beside is not None:
         summary = with_published(summary, beside)
-    tests = t_tests(summary, plan.family or tuple(m.metric for m in summary.measures))
+    tests = t_tests(summary, plan.family or default_family(summary))
     drawn = bootstrap(summary, results, draws) if draws else None
     for path in draw(results, summary, plots) if plots else ():
         voice.say(f"wrote {path}")

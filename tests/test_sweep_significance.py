@@ -12,7 +12,14 @@ import fairaudit
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.sweeping.bootstrap import design_of, differences, p_value
 from fairaudit_mitigate.sweeping.cells import Roles
-from fairaudit_mitigate.sweeping.significance import Contrast, holm, line_of, paired_t, t_tests
+from fairaudit_mitigate.sweeping.significance import (
+    Contrast,
+    default_family,
+    holm,
+    line_of,
+    paired_t,
+    t_tests,
+)
 from fairaudit_mitigate.sweeping.summary import Line, Measure, Summary
 
 stats = pytest.importorskip("scipy.stats")
@@ -89,6 +96,24 @@ def test_the_family_is_what_is_declared() -> None:
     assert line_of(t_tests(lines(1), ("accuracy",)), "lora", "t") == (
         "No test of the differences from lora: one seed."
     )
+
+
+def test_a_change_without_a_better_direction_is_not_worse() -> None:
+    """Five real differences: one better, one worse by direction, three of a metric with neither."""
+    there = (("accuracy", 0.1), ("accuracy", -0.1), *[("sensitive_accuracy", d) for d in (0.1, -0.1, 0.2)])
+    tests = [Contrast("d", "m", "r", Measure(name), d, 0.001, 0.005) for name, d in there]
+    assert line_of(tests, "lora", "t").startswith(
+        "5 of 5 differences from lora are real at 5 % (1 better, 1 worse, 3 changed without a better direction; t"
+    )
+    assert "direction" not in line_of(tests[:2], "lora", "t")
+
+
+def test_costs_and_what_has_no_direction_are_tested_only_where_asked() -> None:
+    names = ("accuracy", "sensitive_accuracy", "eod_max", "seconds", "peak_memory", "accuracy")
+    summary = Summary(tuple(Measure(n, str(k)) for k, n in enumerate(names)), (), "lora")
+    assert default_family(summary) == ("accuracy", "eod_max")
+    assert {t.measure.metric for t in t_tests(lines(3), default_family(lines(3)))} == {"accuracy", "eod_max"}
+    assert {t.measure.metric for t in t_tests(lines(3), ("seconds",))} == {"seconds"}
 
 
 def table(n: int, seed: int, skill: float) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from fairaudit_mitigate.sweeping.summary import Line, Measure, Summary
+from fairaudit_mitigate.sweeping.summary import COSTS, Line, Measure, Summary
 
 ALPHA = 0.05
 
@@ -36,6 +36,11 @@ class Contrast:
     def real(self) -> bool:
         """Whether it is real at 5 % over the whole family."""
         return self.adjusted < ALPHA
+
+
+def default_family(summary: Summary) -> tuple[str, ...]:
+    """The metrics tested where the plan names none: those with a better direction, without the costs."""
+    return tuple(dict.fromkeys(m.metric for m in summary.measures if m.better and m.metric not in COSTS))
 
 
 def t_tests(summary: Summary, family: Sequence[str]) -> tuple[Contrast, ...]:
@@ -113,8 +118,11 @@ def line_of(tests: Sequence[Contrast], reference: str, how: str) -> str:
         return f"No test of the differences from {reference}: {reasons}."
     real = [t for t in known if t.real]
     good = sum(t.measure.better * t.difference > 0 for t in real)
+    bad = sum(t.measure.better * t.difference < 0 for t in real)
+    changed = len(real) - good - bad
+    aside = f", {changed} changed without a better direction" if changed else ""
     silent = "" if len(known) == len(tests) else f"; {len(tests) - len(known)} without a test"
     return (
         f"{len(real)} of {len(tests)} differences from {reference} are real at {100 * ALPHA:g} % ({good} better, "
-        f"{len(real) - good} worse; {how}, Holm over {len(tests)} tests{silent})."
+        f"{bad} worse{aside}; {how}, Holm over {len(tests)} tests{silent})."
     )
