@@ -72,6 +72,32 @@ seed = 9
     assert {s.lr for s in contest.finals(contest.candidates[4])} == {contest.candidates[4].lr}
 
 
+def test_only_what_a_method_reads_makes_another_run() -> None:
+    """Of the terms group DRO reads the adjustment alone, dfr none and no learning rate."""
+    found = plan("""
+[common]
+penalty = [0.1, 1]
+adjustment = [0.5, 2]
+[[run]]
+method = ["groupdro-lora", "dfr", "fairlora"]
+""")
+    told = {r.name: [c.candidates[0] for c in contests(found) if c.run == r.name] for r in found.runs}
+    assert {k: len(v) for k, v in told.items()} == {"groupdro-lora": 2, "dfr": 1, "fairlora": 4}
+    assert {s.adjustment for s in told["groupdro-lora"]} == {0.5, 2.0}
+
+    def cell(method: str, **values: float) -> Cell:
+        return Cell("d", "m", settings_of({"method": method, **values}), "auto")
+
+    for method in ("groupdro-lora", "dfr", "lora"):
+        assert cell(method, penalty=7).key == cell(method).key
+        assert "λ" not in str(cell(method))
+    assert cell("fairlora", penalty=7).key != cell("fairlora").key
+    assert "λ=7" in str(cell("fairlora", penalty=7))
+    assert cell("dfr", lr=0.5).key == cell("dfr").key
+    assert cell("groupdro-lora", lr=0.5).key != cell("groupdro-lora").key
+    assert cell("groupdro-lora", adjustment=3).key != cell("groupdro-lora").key
+
+
 def test_runs_may_be_restricted_and_data_moved() -> None:
     head = HEAD + '[[model]]\npath = "org/dino"\n[[data]]\nname = "geo"\npath = "g.csv"\nlabel = 1\n'
     with pytest.raises(FairauditError, match="no key 'label'"):
@@ -114,6 +140,8 @@ def test_paths_start_from_the_plan(tmp_path: Path) -> None:
         ('[[run]]\nmethod = "lora"\n[tune]\nover = ["penelty"]\n', 12, "Did you mean 'penalty'"),
         ('[[run]]\nmethod = "lora"\n[table]\nmetrics = ["f1_minn"]\n', 12, "Did you mean 'f1_min'"),
         ('[[run]]\nmethod = "lora"\n[table]\nmetric = ["f1_min"]\n', 12, "Did you mean 'metrics'"),
+        ('[[run]]\nmethod = ["lora", "threshold"]\n', 10, "threshold trains nothing, so a sweep cannot run it"),
+        ('[common]\nmethod = "threshold"\n[[run]]\nrank = 2\n', 10, "threshold trains nothing"),
         ("[run]\nmethod = 'lora'\n", 9, "in double brackets"),
         ("[[run]]\nmethod = 'lora\n", 10, "not TOML"),
     ],

@@ -144,6 +144,10 @@ def test_what_is_searched() -> None:
     found = {s.base.run: dict(s.bounds) for s in spaces(parse_plan(text, "p", Path()))}
     assert found["lora"] == {"rank": (1, 64)}
     assert found["fft"] == {}
+    more = PLAN.replace('method = "fairlora"\npenalty = [0.01, 10]', 'method = ["groupdro-lora", "dfr"]')
+    assert {s.base.run: set(s.bounds) for s in spaces(parse_plan(more, "p", Path()))} == {
+        "groupdro-lora": {"lr"}, "dfr": set()
+    }  # fmt: skip
     assert set(found["fairlora"]) == {"penalty", "rank", "lr"}
     bounded = {
         s.base.run: dict(s.bounds)

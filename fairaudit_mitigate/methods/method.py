@@ -119,7 +119,7 @@ class Method:
 
     @property
     def penalises(self) -> bool:
-        """Whether it has a λ."""
+        """Whether it has a λ: its objective reads `Terms.penalty` (group DRO's does not)."""
         return self.objective is penalised
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from fairaudit.errors import FairauditError
 from fairaudit.store import write_text
-from fairaudit_mitigate.methods.method import Terms, mean_loss
+from fairaudit_mitigate.methods.method import Terms
 from fairaudit_mitigate.settings import Settings
 
 SCHEMA = "fairaudit.sweep-cell"
@@ -37,13 +37,15 @@ class Cell:
         """The name of its folder: 16 hexadecimal digits of the SHA-256 of settings and inputs.
 
         The names of data set, model and run in the plan are no part of it, so that renaming costs nothing; nor is
-        the folder of cached activations, which changes nothing. Settings at their default are left out, so that a
+        the folder of cached activations, which changes nothing; a λ or learning rate that the method does not read
+        counts as the method's own. Settings at their default are left out, so that a
         later release with more of them finds the cells of this one.
         """
         plain = {f.name: f.default for f in fields(Settings)} | {
             f.name: f.default for f in fields(Terms) if f.name not in _FIRST_TERMS
         }
-        settings = {k: v for k, v in asdict(self.settings).items() if v != plain[k] and k != "cache"}
+        given = {**asdict(self.settings), **_unread(self.settings)}
+        settings = {k: v for k, v in given.items() if v != plain[k] and k != "cache"}
         whole = {"settings": settings, "dtype": self.dtype, "inputs": self.inputs}
         text = json.dumps(whole, sort_keys=True, default=list)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -51,8 +53,18 @@ class Cell:
     def __str__(self) -> str:
         """What tells it from its neighbours."""
         s = self.settings
-        penalty = f" λ={s.terms.penalty:g}" if s.spec.objective is not mean_loss else ""
+        penalty = f" λ={s.terms.penalty:g}" if s.spec.penalises else ""
         return f"{self.data} · {self.model} · {s.method} rank={s.rank}{penalty} lr={s.rate:g} seed={s.seed}"
+
+
+def _unread(settings: Settings) -> dict[str, float]:
+    """λ and learning rate where the method does not read them: its own, whatever was given."""
+    spec, found = settings.spec, {}
+    if settings.penalty is not None and not spec.penalises:
+        found["penalty"] = spec.terms.penalty
+    if settings.lr is not None and not spec.trains_by_steps:
+        found["lr"] = spec.learning_rate
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from fairaudit_mitigate.methods.method import mean_loss
 from fairaudit_mitigate.sweeping.results import Entry, Results
 from fairaudit_mitigate.sweeping.summary import COSTS, Line, Measure, Summary, best_combination, line_of_cells
 
@@ -74,7 +73,7 @@ def _by_setting(
     found: dict[str, dict[float, dict[int, list[Entry]]]] = {}
     for e in results.entries:
         settings = e.cell.settings
-        has = settings.spec.adapts if setting == RANK else settings.spec.objective is not mean_loss
+        has = settings.spec.adapts if setting == RANK else settings.spec.penalises
         if e.final and has and (e.contest.data, e.contest.model) == (data, model):
             value = float(settings.rank if setting == RANK else settings.terms.penalty)
             found.setdefault(e.contest.run, {}).setdefault(value, {}).setdefault(id(e.contest), []).append(e)
@@ -146,7 +145,7 @@ def combinations_of(entries: Iterable[Entry], data: str, model: str) -> list[lis
 
 def _label(line: Line) -> str:
     s = line.settings
-    penalty = "" if s.spec.objective is mean_loss else f" λ={s.terms.penalty:g}"
+    penalty = f" λ={s.terms.penalty:g}" if s.spec.penalises else ""
     return f"{f'r={s.rank}' if s.spec.adapts else ''}{penalty}".strip()
 
 

@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import Any
 
 from fairaudit.report.blocks import Block, Cell, Column, Facts, Heading, Items, Sentence, Table
-from fairaudit_mitigate.methods.method import mean_loss
 from fairaudit_mitigate.sweeping.results import Results
 from fairaudit_mitigate.sweeping.significance import Contrast, line_of
 from fairaudit_mitigate.sweeping.summary import Line, Summary
@@ -132,8 +131,10 @@ def chosen_of(line: Line) -> str:
 def _settings(line: Line) -> dict[str, Any]:
     found = {k: v for k, v in asdict(line.settings).items() if k != "seed"}
     spec = line.settings.spec
-    if spec.objective is mean_loss:
+    if not spec.penalises:
         found["penalty"] = None
+    if not spec.trains_by_steps:
+        found["lr"] = None
     if not spec.adapts:
         found["rank"] = None
     plain: dict[str, Any] = json.loads(json.dumps(found, default=list))

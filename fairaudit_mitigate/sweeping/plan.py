@@ -11,6 +11,7 @@ from typing import Any
 
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit_mitigate.data import Columns
+from fairaudit_mitigate.methods.method import NOTHING
 from fairaudit_mitigate.settings import SELECT, Settings
 
 KEEP = ("none", "best", "all")
@@ -144,8 +145,17 @@ def _of_run(run: RunSpec, data: str, model: str, tune: Tune | None) -> Iterator[
 
 
 def settings_of(values: Mapping[str, Any]) -> Settings:
-    """The settings with the method's own values where none are given. Raises FairauditError as they do."""
-    return Settings(**values).resolved()
+    """The settings with the method's own values where none are given.
+
+    Raises FairauditError as they do, and for a method that trains nothing.
+    """
+    found = Settings(**values)
+    if found.spec.trains == NOTHING:
+        raise FairauditError(
+            f"{found.method} trains nothing, so a sweep cannot run it; leave it out, or use "
+            f"`fairaudit mitigate PREDICTIONS --method {found.method}`."
+        )
+    return found.resolved()
 
 
 def combinations(lists: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:

@@ -14,7 +14,7 @@ from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.toml_lines import Place, line_numbers, shown, syntax_error
 from fairaudit_mitigate.data import Columns
 from fairaudit_mitigate.methods import METHODS
-from fairaudit_mitigate.methods.method import Terms, mean_loss
+from fairaudit_mitigate.methods.method import Terms
 from fairaudit_mitigate.settings import SELECT, Settings
 from fairaudit_mitigate.sweeping.plan import (
     KEEP,
@@ -244,9 +244,12 @@ def _alone(values: Mapping[str, Any], key: str) -> str:
 
 
 def _without_penalty(shared: Mapping[str, Any], method: str) -> dict[str, Any]:
-    """What all runs share, less the terms of a penalty where the method has none: it is not run once per λ."""
-    none = method in METHODS and METHODS[method].objective is mean_loss
-    return {k: v for k, v in shared.items() if not (none and k in _PENALTY)}
+    """What all runs share, less the terms that the method does not read: it is not run once per λ."""
+    spec = METHODS.get(method)
+    if spec is None or spec.penalises:
+        return dict(shared)
+    read = ("adjustment",) if spec.terms.adjustment else ()  # group DRO's
+    return {k: v for k, v in shared.items() if k in read or k not in _PENALTY}
 
 
 def _known(table: _Table, key: str, every: Sequence[str]) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from fairaudit.store import replacing
-from fairaudit_mitigate.methods.method import mean_loss
 from fairaudit_mitigate.sweeping.cells import TEST, VALIDATION, Cell, Record, Shelf
 from fairaudit_mitigate.sweeping.plan import Contest, Plan
 
@@ -108,7 +107,7 @@ def _named(entry: Entry) -> dict[str, Any]:
         "model": entry.contest.model,
         "run": entry.contest.run,
         **{k: getattr(settings, k) for k in COLUMNS},
-        "penalty": None if settings.spec.objective is mean_loss else settings.terms.penalty,
+        "penalty": settings.terms.penalty if settings.spec.penalises else None,
         "settings": json.dumps(asdict(settings), default=list),
         "final": entry.final,
         "status": entry.status,

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fairaudit.errors import FairauditError
-from fairaudit_mitigate.methods.method import mean_loss
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.sweeping.cells import Record
 from fairaudit_mitigate.sweeping.plan import SEED, Contest, Plan, RunSpec, combinations, settings_of
@@ -54,7 +53,8 @@ def spaces(plan: Plan) -> tuple[Space, ...]:
     """What is searched, contest by contest.
 
     The bounds of a field are those of `[search]`, else the least and greatest of a list, else `BOUNDS`; a field with
-    one value in the plan is fixed. λ is searched only for methods with a penalty, rank only for those with LoRA.
+    one value in the plan is fixed. λ is searched only for methods with a penalty, rank only for those with LoRA,
+    the learning rate only for those that train by steps.
     """
     return tuple(
         space
@@ -78,7 +78,7 @@ def _of_run(run: RunSpec, data: str, model: str, plan: Plan) -> Iterator[Space]:
 
 def _bounds(run: RunSpec, plan: Plan) -> dict[str, tuple[float, float]]:
     spec = Settings(method=run.lists["method"][0]).spec
-    has = {"penalty": spec.objective is not mean_loss, "rank": spec.adapts, "lr": True}
+    has = {"penalty": spec.penalises, "rank": spec.adapts, "lr": spec.trains_by_steps}
     found: dict[str, tuple[float, float]] = {}
     for name in FIELDS:
         values = run.lists.get(name, ())
