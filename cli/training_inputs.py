@@ -35,6 +35,7 @@ def _flags(
     decay: Annotated[float | None, _in(_OBJECTIVE, "Of the memory, a step.", "[0,1)")] = None,
     rank: Annotated[int, _in(_LORA, "Rank of LoRA.")] = 8,
     alpha: Annotated[int, _in(_LORA, "Alpha of LoRA.")] = 16,
+    dropout: Annotated[float, _in(_LORA, "Dropout of LoRA's input.", "[0,1)")] = 0.0,
     targets: Annotated[str, _in(_LORA, "Modules that get LoRA.", "NAME,…")] = "",
     adapt: Annotated[str, _in(_LORA, "Blocks that are adapted.", "all|last-K")] = "all",
     cache: Annotated[
@@ -54,6 +55,10 @@ def _flags(
         bool, _switch(_MODEL, "--trust-remote-code", "Run the Python files of the checkpoint.")
     ] = False,
     lr: Annotated[float | None, _in(_TRAINING, "Learning rate; the method's own if not given.")] = None,
+    weight_decay: Annotated[float, _in(_TRAINING, "Weight decay of AdamW.")] = 0.0,
+    warmup: Annotated[
+        float, _in(_TRAINING, "Steps until the learning rate is full; below 1: this share of all steps.")
+    ] = 0.05,
     epochs: Annotated[float, _in(_TRAINING, "Passes over the train rows.")] = 4,
     max_steps: Annotated[int | None, _in(_TRAINING, "Stop after this many steps.")] = None,
     accumulate: Annotated[int, _in(_TRAINING, "Micro-batches (of --batch-size) a step.")] = 1,

@@ -19,9 +19,16 @@ def halves(rows: Rows) -> tuple[Rows, Rows]:
 
 def keys_of(rows: Rows) -> tuple[str, ...]:
     """What the half of each row depends on: its cluster, or its id where that is missing."""
-    if rows.cluster is None:
-        return rows.ids
-    return tuple(c or i for c, i in zip(rows.cluster[1], rows.ids, strict=True))
+    return rows.ids if rows.cluster is None else keys(rows.ids, rows.cluster[1])
+
+
+def keys(ids: Sequence[str], clusters: Sequence[str | None]) -> tuple[str, ...]:
+    """The cluster of each row, or its id where that is missing: such rows are no cluster of their own.
+
+    >>> keys(["a", "b", "c"], ["x", None, "x"])
+    ('x', 'b', 'x')
+    """
+    return tuple(c or i for c, i in zip(clusters, ids, strict=True))
 
 
 def cut(keys: Sequence[str]) -> tuple[list[int], list[int]]:

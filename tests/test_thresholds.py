@@ -178,6 +178,21 @@ def test_without_a_split_column_halves_by_id_are_used_and_said(tmp_path: Path) -
     assert done.rule.groups == fit_groups(scores, y == 1, groups, Aim())
 
 
+@pytest.mark.parametrize("name", ["p.csv", "p.parquet"])
+def test_clusters_stay_together_and_rows_without_one_are_none(name: str, tmp_path: Path) -> None:
+    frame = table().drop(columns="split")
+    frame["person"] = [None if i % 2 else f"p{i // 8}" for i in range(len(frame))]
+    path = saved(tmp_path, frame, name)
+    adjust(path, out=tmp_path / "out", sensitive=["sex"], columns=Named(cluster="person"))
+    judged = frame["id"].isin(pd.read_parquet(tmp_path / "out/predictions_after.parquet")["id"])
+    assert set(judged.groupby(frame["person"]).nunique()) == {1}
+    alone = judged[frame["person"].isna()]
+    assert 0.4 < alone.mean() < 0.6  # neither all fitted nor all judged
+    adjust(saved(tmp_path, frame.drop(columns="person")), out=tmp_path / "ids", sensitive=["sex"])
+    by_id = pd.read_parquet(tmp_path / "ids/predictions_after.parquet")["id"]
+    assert (alone == frame["id"].isin(by_id)[alone.index]).all()
+
+
 def test_predictions_before_may_be_named_and_attributes_are_crossed(tmp_path: Path) -> None:
     frame = table(4000).assign(pred=lambda t: np.where(t["proba"] > 0.9, "yes", "no"))
     frame["label"] = np.where(frame["label"] == 1, "yes", "no")

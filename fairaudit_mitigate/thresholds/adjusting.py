@@ -17,7 +17,7 @@ from fairaudit.errors import FairauditError
 from fairaudit.labels import text_of
 from fairaudit_mitigate import evidence
 from fairaudit_mitigate import roles as known
-from fairaudit_mitigate.halves import cut
+from fairaudit_mitigate.halves import cut, keys
 from fairaudit_mitigate.manifest import SCHEMA, sha256
 from fairaudit_mitigate.reaudit import Proof, prove_as, roles_in
 from fairaudit_mitigate.roles import TEST, VALIDATION
@@ -178,8 +178,8 @@ def _parts(
 ) -> tuple[list[int], list[int]]:
     """The positions of the rows that are fitted, and of those that are judged."""
     if splits is None:
-        keys = table.ids if cluster is None else tuple(str(c) for c in table.columns[cluster])
-        fitted, judged = cut(keys)
+        ids = table.ids
+        fitted, judged = cut(ids if cluster is None else keys(ids, [*map(text_of, table.columns[cluster])]))
         voice.say(
             f"'{table.path}' has no split column: the rule is fitted to {len(fitted):,} of its rows, by hash of their "
             f"id, and judged on the other {len(judged):,}."
@@ -250,7 +250,10 @@ def _write_judged(case: _Case, rule: Rule, positive: Booleans, scored: bool, out
                 f"the column '{name}' has the name of another column of the predictions; rename it in the data."
             )
         column = case.table.columns[name]
-        found.setdefault(name, pyarrow.array([text_of(column[i]) for i in rows], text))
+        values = [text_of(column[i]) for i in rows]
+        alone = name not in case.sensitive  # a cluster only: a row without one is its own, as it was cut
+        filled = keys([case.table.ids[i] for i in rows], values) if alone else values
+        found.setdefault(name, pyarrow.array(filled, text))
     pyarrow.parquet.write_table(pyarrow.table(found), out, compression="zstd")
 
 
