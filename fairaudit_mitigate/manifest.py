@@ -9,8 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from fairaudit import __version__
-from fairaudit_mitigate.bulk import Bulk
+from fairaudit_mitigate.arrays import Block
 from fairaudit_mitigate.data import Rows
+from fairaudit_mitigate.features import Features
 from fairaudit_mitigate.layouts import Cropped
 
 SCHEMA = "fairaudit.mitigation"
@@ -40,7 +41,7 @@ def checksums(rows: Rows, model: str) -> dict[str, object]:
 def data_checksums(rows: Rows) -> dict[str, object]:
     """SHA-256 of the table, and of the list of image files with their sizes (their content may be large)."""
     found: dict[str, object] = {p.name: sha256(p) for p in rows.files}
-    if isinstance(rows.inputs, Bulk):
+    if isinstance(rows.inputs, (Features, Block)):
         return found or {"inputs_sha256": rows.inputs.digest()}
     files = [v.path if isinstance(v, Cropped) else v for v in rows.inputs]
     images = [p for p in files if isinstance(p, Path)]

@@ -208,10 +208,26 @@ def _key(stem: Stem, source: Source, more: Sequence[str]) -> str:
             _add(digest, tensor)
     for value in source.rows.single:
         _add(digest, value)
+    _add(digest, _state(source.preprocessor))
     for one in _sample(source):
         for value in one.values():
             _add(digest, value)
     return digest.hexdigest()[:32]
+
+
+def _state(preprocessor: Preprocessor) -> str:
+    """What encodes the rows, as text: a sample of rows does not show a tokenizer that differs in a rare word."""
+    processor = getattr(preprocessor, "processor", None)  # arrays have none
+    fast = getattr(processor, "backend_tokenizer", None)
+    if fast is not None:
+        return f"{fast.to_str()} {preprocessor.max_length}"
+    if hasattr(processor, "get_vocab"):
+        return f"{sorted(processor.get_vocab().items())} {preprocessor.max_length}"
+    return (
+        str(processor.to_json_string())
+        if hasattr(processor, "to_json_string")
+        else type(preprocessor).__name__
+    )
 
 
 def _sample(source: Source) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fairaudit.labels import MISSING
 from fairaudit_mitigate.data import Rows
 from fairaudit_mitigate.reaudit import metric_of, panel_of
 from fairaudit_mitigate.settings import SELECT
@@ -63,9 +64,9 @@ def worst_cell(
     attributes: Mapping[str, Sequence[str | None]],
 ) -> float:
     """The lowest accuracy over cells with at least MIN_EVENTS rows; NaN where there is none."""
-    columns = [np.array([str(v) for v in values]) for values in attributes.values()] or [
-        np.zeros(len(targets), str)
-    ]
+    columns = [
+        np.array([MISSING if v is None else str(v) for v in values]) for values in attributes.values()
+    ] or [np.zeros(len(targets), str)]
     lowest = math.nan
     for column in columns:
         for group in np.unique(column):

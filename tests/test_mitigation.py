@@ -252,10 +252,10 @@ def test_the_audit_of_an_artefact_that_differs_is_not_written(
 ) -> None:
     from fairaudit_mitigate import mitigation
 
-    inner = mitigation.load
+    inner = mitigation.load_again
 
-    def other_head(source: Any, *args: Any, **kwargs: Any) -> Any:
-        found = inner(source, *args, **kwargs)
+    def other_head(trained: Any, source: Any, *args: Any, **kwargs: Any) -> Any:
+        found = inner(trained, source, *args, **kwargs)
         if str(source).endswith(place):
             with torch.no_grad():
                 next(
@@ -265,7 +265,7 @@ def test_the_audit_of_an_artefact_that_differs_is_not_written(
                 ).mul_(1.5)
         return found
 
-    monkeypatch.setattr(mitigation, "load", other_head)
+    monkeypatch.setattr(mitigation, "load_again", other_head)
     with pytest.raises(FairauditError, match=f"saved {place} does not reproduce"):
         run("vit", tmp_path, epochs=1, merge=True)
     assert not (tmp_path / "out").exists()
