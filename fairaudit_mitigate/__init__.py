@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from fairaudit_mitigate.arrays import Arrays as Arrays
     from fairaudit_mitigate.data import Columns as Columns
+    from fairaudit_mitigate.methods.method import Terms as Terms
     from fairaudit_mitigate.mitigation import Mitigation as Mitigation
     from fairaudit_mitigate.mitigation import mitigate as mitigate
     from fairaudit_mitigate.modules import load_module as load_module
+    from fairaudit_mitigate.objective_fair import FairLoss as FairLoss
     from fairaudit_mitigate.panel import FairnessCallback as FairnessCallback
     from fairaudit_mitigate.predictions import Hardware as Hardware
     from fairaudit_mitigate.predictions import predict as predict
@@ -23,10 +25,12 @@ if TYPE_CHECKING:
 _HOME = {
     "Arrays": "arrays",
     "Columns": "data",
+    "FairLoss": "objective_fair",
     "FairnessCallback": "panel",
     "FairnessTrainer": "train",
     "Hardware": "predictions",
     "Mitigation": "mitigation",
+    "Terms": "methods.method",
     "Voice": "voice",
     "load_module": "modules",
     "mitigate": "mitigation",
@@ -36,10 +40,12 @@ _HOME = {
 __all__ = [
     "Arrays",
     "Columns",
+    "FairLoss",
     "FairnessCallback",
     "FairnessTrainer",
     "Hardware",
     "Mitigation",
+    "Terms",
     "Voice",
     "load_module",
     "mitigate",
