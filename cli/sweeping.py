@@ -65,7 +65,7 @@ def run(
     """Run the sweep and put what it found into words. `draws`: of the paired bootstrap, 0 for none."""
     from fairaudit_mitigate.sweeping import page, tables
     from fairaudit_mitigate.sweeping.beside import check_published, with_published
-    from fairaudit_mitigate.sweeping.bootstrap import bootstrap
+    from fairaudit_mitigate.sweeping.bootstrap import bootstrap, too_few
     from fairaudit_mitigate.sweeping.drawing import draw
     from fairaudit_mitigate.sweeping.significance import default_family, t_tests
     from fairaudit_mitigate.sweeping.summary import summarise
@@ -79,6 +79,8 @@ def run(
         summary = with_published(summary, beside)
     tests = t_tests(summary, plan.family or default_family(summary))
     drawn = bootstrap(summary, results, draws) if draws else None
+    if drawn and (warning := too_few(len(drawn), draws)):
+        voice.say(warning)
     for path in draw(results, summary, plots) if plots else ():
         voice.say(f"wrote {path}")
     code, notes = _exit_code(results), page.notes(summary, tests, drawn)

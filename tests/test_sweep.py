@@ -17,7 +17,10 @@ import pandas as pd  # noqa: E402
 import fairaudit  # noqa: E402
 from fairaudit.errors import FairauditError  # noqa: E402
 from fairaudit_cli.main import run  # noqa: E402
-from fairaudit_mitigate import Voice  # noqa: E402
+from fairaudit_mitigate import (  # noqa: E402
+    Voice,
+)
+from fairaudit_mitigate.data import VALIDATION, read_rows  # noqa: E402
 from fairaudit_mitigate.sweeping import sweep as sweeping  # noqa: E402
 from fairaudit_mitigate.sweeping.plan_file import read_plan  # noqa: E402
 from fairaudit_mitigate.sweeping.results import Results  # noqa: E402
@@ -159,6 +162,34 @@ def test_a_cell_that_fails_does_not_cost_the_others(place: Path, tmp_path: Path,
     row = done.frame().query("status == 'failed'")
     assert len(row) == 1
     assert row.metric.isna().all()
+
+
+def test_judging_that_fails_does_not_cost_the_others(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, calls = Runner.judge, []
+
+    def judge(self: Runner, *rest: object) -> None:
+        calls.append(rest)
+        if len(calls) == 1:
+            raise RuntimeError("out of memory")
+        own(self, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Runner, "judge", judge)
+    done = do(place, tmp_path / "s", PLAN, only="· lora")
+    assert [e.status for e in done.entries] == ["failed", "done"]
+    assert done.failed[0].record is not None
+    assert done.failed[0].record.reason == "on the test rows: RuntimeError: out of memory"
+    assert done.failed[0].record.score
+    again = do(place, tmp_path / "s", PLAN, only="· lora", retry=True)
+    assert [e.status for e in again.entries] == ["done", "done"]
+
+
+def test_only_validation_rows_choose(place: Path, tmp_path: Path) -> None:
+    done = do(place, tmp_path / "s", PLAN.replace("[0, 1]", "0"), only="· lora")
+    rows = read_rows(place / "d").of_split(VALIDATION)
+    scored = pd.read_parquet(done.shelf.predictions(done.entries[0].cell.key, "validation"))
+    assert sorted(scored.id) == sorted(rows.ids)
 
 
 def test_two_processes_on_one_folder(place: Path, tmp_path: Path) -> None:

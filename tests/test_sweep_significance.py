@@ -10,7 +10,7 @@ import pytest
 
 import fairaudit
 from fairaudit_mitigate.settings import Settings
-from fairaudit_mitigate.sweeping.bootstrap import design_of, differences, p_value
+from fairaudit_mitigate.sweeping.bootstrap import design_of, differences, p_value, too_few
 from fairaudit_mitigate.sweeping.cells import Roles
 from fairaudit_mitigate.sweeping.significance import (
     Contrast,
@@ -186,6 +186,13 @@ def test_p_values_find_a_difference_and_no_difference() -> None:
     assert found[0] == pytest.approx(1 / 401)
     assert found[1] > 0.05
     assert math.isnan(p_value(math.nan, np.zeros(3)))
+
+
+def test_too_few_draws_are_said() -> None:
+    for m in (1, 3, 12):
+        least = next(b for b in range(1, 999) if (holm([1 / (b + 1)] * m)[0]) < 0.05)
+        assert too_few(m, least) is None
+        assert f"give {least} or more" in str(too_few(m, least - 1))
 
 
 def test_binary_tasks_judge_the_positive_class() -> None:

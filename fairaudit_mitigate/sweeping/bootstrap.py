@@ -21,7 +21,7 @@ from fairaudit.errors import FairauditError
 from fairaudit.labels import default_positive
 from fairaudit_mitigate.sweeping.cells import TEST, Roles, Shelf
 from fairaudit_mitigate.sweeping.results import Results
-from fairaudit_mitigate.sweeping.significance import Contrast, adjusted
+from fairaudit_mitigate.sweeping.significance import ALPHA, Contrast, adjusted
 from fairaudit_mitigate.sweeping.summary import Line, Summary
 
 if TYPE_CHECKING:
@@ -66,6 +66,16 @@ def bootstrap(summary: Summary, results: Results, replicates: int, seed: int = 0
         if rival is not None:
             found += _contrasts(summary, line, rival, results.shelf, roles, replicates, seed)
     return adjusted(found)
+
+
+def too_few(tests: int, replicates: int) -> str | None:
+    """A warning where even the least p-value, 1 / (1 + replicates), times the tests of the family is not below 5 %."""
+    if tests / (replicates + 1) < ALPHA:
+        return None
+    return (
+        f"--bootstrap {replicates} is too few draws for {tests} tests: after Holm no difference can be real at "
+        f"{100 * ALPHA:g} %; give {math.floor(tests / ALPHA + 1e-9)} or more."
+    )
 
 
 def _contrasts(

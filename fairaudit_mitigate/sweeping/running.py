@@ -65,6 +65,15 @@ class Runner:
         write_predictions(table, self.shelf.predictions(cell.key, TEST))
         self._audit(cell.key, TEST, record.roles)
 
+    def judged(self, cell: Cell, bench: Bench, record: Record) -> Record:
+        """Judge the cell; what goes wrong is recorded as its failure. Its score stays: validation has chosen."""
+        try:
+            self.judge(cell, bench, record)
+        except Exception as error:  # one cell that fails must not cost the others
+            record = replace(record, status=FAILED, reason=f"on the test rows: {_reason(error)}")
+            self.shelf.keep(record)
+        return record
+
     def _prepared(self, cell: Cell, bench: Bench, folder: Path, voice: Voice) -> Work:
         from fairaudit_mitigate.preparing import prepared
 

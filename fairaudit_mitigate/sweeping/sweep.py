@@ -173,7 +173,9 @@ class _Work:
             if record.done and not self.shelf.judged(cell.key):
                 if self.shelf.artefact(cell.key) is None:  # chosen later than it was cleared away
                     record = runner.train(cell, bench)
-                runner.judge(cell, bench, record)
+                record = runner.judged(cell, bench, record)
+                if not record.done:
+                    self.voice.say(f"{cell}: FAILED: {record.reason}")
         self._tidy(contest, finals)
 
     def _trained(self, cell: Cell, bench: Bench, runner: Runner) -> Record:
@@ -192,7 +194,7 @@ class _Work:
 
     def _scored(self, record: Record, runner: Runner) -> Record:
         """The record scored by what chooses now, if it was scored by something else."""
-        if not record.done or record.select == runner.select:
+        if not record.score or record.select == runner.select:
             return record
         path = self.shelf.predictions(record.key, VALIDATION)
         record = replace(record, score=runner.score(path, record.roles), select=runner.select)
@@ -225,9 +227,9 @@ def winner_of(contest: Contest, bench: Bench, shelf: Shelf, select: str) -> Sett
     records = [shelf.record(bench.cell(s, contest.dtype).key) for s in contest.candidates]
     best: tuple[Settings, Record] | None = None
     for settings, record in zip(contest.candidates, records, strict=True):
-        if record is None or (record.done and record.select != select):
+        if record is None or (record.score and record.select != select):
             return None
-        if record.done and (best is None or better(record.score, best[1].score)):
+        if record.score and (best is None or better(record.score, best[1].score)):
             best = settings, record
     return None if best is None else best[0]
 
