@@ -12,13 +12,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
@@ -87,27 +85,7 @@ def clean(folder: Path, keep: Checkpoint | None) -> None:
 
 
 class LightTrainer(FairnessTrainer):
-    """A FairnessTrainer whose checkpoints hold of the model only what is trained, whatever its architecture.
-
-    Trainer puts the generators of a checkpoint back after it has fetched the batches of the first step. The first
-    pass of a step in two is made by then, so here they are put back before it.
-    """
-
-    _taken_up: str | None = None
-
-    def train(self, resume_from_checkpoint: Any = None, *args: Any, **kwargs: Any) -> Any:
-        """Train, or go on from the folder of a checkpoint."""
-        self._taken_up = resume_from_checkpoint
-        return super().train(resume_from_checkpoint, *args, **kwargs)
-
-    def get_batch_samples(
-        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
-    ) -> tuple[list[Any], Any]:
-        """The micro-batches of one step."""
-        if self._taken_up is not None:  # inside an epoch; at its beginning they are back already
-            epoch_iterator = iter(list(islice(epoch_iterator, num_batches)))
-            self._load_rng_state(self._taken_up)
-        return super().get_batch_samples(epoch_iterator, num_batches, device)
+    """A FairnessTrainer whose checkpoints hold of the model only what is trained, whatever its architecture."""
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Write what is trained, on the rank that writes."""
@@ -118,10 +96,6 @@ class LightTrainer(FairnessTrainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         restore(model or self.model, load_file(Path(resume_from_checkpoint) / TRAINED))
-
-    def _load_rng_state(self, checkpoint: str | None) -> None:
-        self._taken_up = None
-        super()._load_rng_state(checkpoint)
 
 
 class Complete(TrainerCallback):

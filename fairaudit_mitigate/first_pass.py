@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.batchnorm import _BatchNorm, _NormBase
 
 
 @contextmanager
@@ -33,10 +33,14 @@ def undisturbed(model: Any, device: torch.device) -> Iterator[None]:
 
 
 def hold_frozen_norms(model: Any) -> None:
-    """Frozen batch norms stay in eval mode: their statistics belong to the base, which is not trained."""
+    """Frozen norms stay in eval mode: their running statistics belong to the base, which is not trained.
+
+    A norm without parameters (affine=False) cannot show that it is frozen: it is where the model wears an adapter.
+    """
+    adapted = any(hasattr(module, "peft_config") for module in model.modules())
     for module in model.modules():
-        frozen = isinstance(module, _BatchNorm) and not any(p.requires_grad for p in module.parameters())
-        if frozen and module.affine:
+        trained = any(p.requires_grad for p in module.parameters())
+        if isinstance(module, _NormBase) and not trained and (module.affine or adapted):
             module.eval()
 
 

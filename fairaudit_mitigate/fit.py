@@ -39,6 +39,9 @@ from fairaudit_mitigate.train import FairnessTrainer
 from fairaudit_mitigate.voice import Voice
 from fairaudit_mitigate.weights import quiet
 
+#: Gradients are clipped at this norm (Trainer's default).
+MAX_GRAD_NORM = 1.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fitted:
@@ -250,7 +253,7 @@ def arguments_of(task: Task, scratch: str) -> Any:
 
     settings, hardware = task.settings, task.hardware
     device = pick_device(hardware.device)
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=scratch,
         num_train_epochs=settings.epochs,
         max_steps=settings.max_steps or -1,
@@ -277,7 +280,11 @@ def arguments_of(task: Task, scratch: str) -> Any:
         ddp_timeout=int(ranks.PATIENCE.total_seconds()),
         bf16=pick_dtype(hardware.dtype, device) == torch.bfloat16,
         dataloader_pin_memory=device.type == "cuda",
+        max_grad_norm=MAX_GRAD_NORM,
     )
+    # Without torchrun Trainer would take every visible GPU as DataParallel, which splits the groups of a step.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments
 
 
 def _say_best(best: Best, history: list[dict[str, object]], selector: Selector, voice: Voice) -> None:

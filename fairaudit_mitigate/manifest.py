@@ -60,6 +60,12 @@ def model_checksums(model: str) -> dict[str, str]:
     return {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.is_file()} if folder.is_dir() else {}
 
 
+def paper_checksums(policy: str | None, audit: str | None) -> dict[str, object]:
+    """SHA-256 of the policy and of the audit, where there is one: a run is resumed under the same ones only."""
+    given = {"policy": policy, "audit": audit}
+    return {word: sha256(Path(path)) for word, path in given.items() if path is not None}
+
+
 def sha256(path: Path) -> str:
     """SHA-256 of a file, read in pieces."""
     with path.open("rb") as handle:

@@ -15,11 +15,11 @@ from fairaudit_mitigate.classifier import Classifier, load_again
 from fairaudit_mitigate.data import Columns, Rows
 from fairaudit_mitigate.device import AUTO, pick_device
 from fairaudit_mitigate.evidence import AFTER, BEFORE
-from fairaudit_mitigate.fit import Fitted
+from fairaudit_mitigate.fit import MAX_GRAD_NORM, Fitted
 from fairaudit_mitigate.given import Given, given_of
 from fairaudit_mitigate.inputs import Encoded
 from fairaudit_mitigate.job import Job, Work
-from fairaudit_mitigate.manifest import build_manifest, checksums
+from fairaudit_mitigate.manifest import build_manifest, checksums, paper_checksums
 from fairaudit_mitigate.methods import find_method
 from fairaudit_mitigate.methods.method import EVERYTHING
 from fairaudit_mitigate.mlp_config import own_rate
@@ -187,7 +187,7 @@ def _carry_out(job: Job, policy: Policy | None, place: Workplace, voice: Voice, 
     place.agree("arguments", asdict(job) | where)
     folder = place.result
     work = replace(prepared(job, policy, folder, voice, given=given), place=place)
-    work = replace(work, inputs=checksums(work.rows, job.model))
+    work = replace(work, inputs=checksums(work.rows, job.model) | paper_checksums(job.policy, job.audit))
     place.agree("inputs", work.inputs)
     work.predict(work.classifier, BEFORE)
     before = audit_of(folder / BEFORE, *work.roles)
@@ -238,7 +238,7 @@ def _repaired(work: Work, before: Audit, first: Verdict | None = None) -> Mitiga
 
 
 def _manifest(work: Work, results: Mapping[str, object], verdicts: tuple[Verdict, ...]) -> dict[str, Any]:
-    arguments = {**asdict(work.job), "sensitive": list(work.test.sensitive)}
+    arguments = {**asdict(work.job), "sensitive": list(work.test.sensitive), "max_grad_norm": MAX_GRAD_NORM}
     found = build_manifest(arguments, work.inputs, results)
     judged = {"verdicts": evidence.named(verdicts)} if verdicts else {}
     whole: dict[str, Any] = evidence.plain(found | judged)

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, cast
 
 import torch
@@ -23,10 +24,6 @@ from torch.utils.data import Sampler
 from transformers import (
     SchedulerType,
     Trainer,
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
 )
 
 from fairaudit.errors import FairauditError
@@ -44,6 +41,7 @@ from fairaudit_mitigate.objective import (
 from fairaudit_mitigate.objective_fair import FairLoss
 from fairaudit_mitigate.outputs import logits_in
 from fairaudit_mitigate.sampling import BalancedOrder
+from fairaudit_mitigate.taking_up import FollowEpochs, TakeUpMemory
 
 _STRANGE = re.compile(r"[^\w. /-]")
 
@@ -57,7 +55,10 @@ class FairnessTrainer(Trainer):
     place of Trainer's shuffle. Everything else (optimiser, schedule, evaluation, integrations) is Trainer's, with
     Trainer's arguments. What the objective remembers is saved in Trainer's checkpoints and taken up from them.
 
-    Raises FairauditError where the names are not as many as the objective's groups.
+    A run that is resumed inside an epoch goes on with the generators of its checkpoint: Trainer puts them back after it
+    has fetched the batches of the first step, and by then the first pass is made, so here they are put back before it.
+
+    Raises FairauditError where the names are not as many as the objective's groups or one process has several GPUs.
     """
 
     def __init__(
@@ -80,19 +81,29 @@ class FairnessTrainer(Trainer):
         self.group_column = group_column
         self.history: list[dict[str, object]] = []
         self._check_names()
+        self._check_one_device()
+        self._taken_up: str | None = None  # the checkpoint whose generators are still to be put back
         self._sampler = sampler
         if isinstance(sampler, BalancedOrder):
             self.add_callback(FollowEpochs(sampler))
         self._memory = self.criterion.start()
         self._plan: Plan | None = None
         self._last: dict[str, object] = {}
-        self.add_callback(TakeUpMemory(self.load_objective_state))
+        self.add_callback(TakeUpMemory(self.load_objective_state, self.group_names))
 
     def _check_names(self) -> None:
         if len(self.group_names) != self.criterion.n_groups:
             raise FairauditError(
                 f"the objective has {self.criterion.n_groups} groups and {len(self.group_names)} are named; "
                 "name each, in the order of the ids."
+            )
+
+    def _check_one_device(self) -> None:
+        """DataParallel splits a batch, and with it the groups of the step, behind the objective's back."""
+        if self.args.n_gpu > 1:
+            raise FairauditError(
+                f"one process would share {self.args.n_gpu} GPUs as DataParallel; start it with torchrun "
+                "(one process a GPU), or show it one with CUDA_VISIBLE_DEVICES."
             )
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
@@ -114,10 +125,27 @@ class FairnessTrainer(Trainer):
         if self.group_column not in columns:
             columns.append(self.group_column)
 
+    def _inner_training_loop(
+        self,
+        batch_size: Any = None,
+        args: Any = None,
+        resume_from_checkpoint: str | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        self._taken_up = resume_from_checkpoint
+        return super()._inner_training_loop(batch_size, args, resume_from_checkpoint, **kwargs)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        self._taken_up = None
+        super()._load_rng_state(checkpoint)
+
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Any]:
         """The micro-batches of one step; where it has several, or several ranks, also how its rows are weighted."""
+        if self._taken_up is not None:  # inside an epoch; at its beginning they are back already
+            epoch_iterator = iter(list(islice(epoch_iterator, num_batches)))
+            self._load_rng_state(self._taken_up)
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         several = len(batches) > 1 or self.args.world_size > 1
         if self.args.world_size > 1:
@@ -269,27 +297,6 @@ class Plan:
     seen: list[Tensor] = field(default_factory=list)
 
 
-class TakeUpMemory(TrainerCallback):
-    """Where training goes on from a checkpoint: hands what the objective remembered then to `load`."""
-
-    def __init__(self, load: Callable[[Mapping[str, Tensor]], None]) -> None:
-        self._load = load
-
-    def on_train_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **kwargs: Any,
-    ) -> None:
-        """Read it from the trainer's state, where `FairnessTrainer` put it."""
-        saved: Any = state.stateful_callbacks
-        if type(self).__name__ in saved:
-            kept = saved[type(self).__name__]["attributes"]
-            memory = torch.tensor(kept["memory"], dtype=torch.float64).reshape(-1, len(kept["names"]))
-            self._load({"memory": memory})
-
-
 def in_words(record: Mapping[str, object]) -> dict[str, float]:
     """The record of a step as flat numbers, in names that TensorBoard and MLflow take."""
     singles = {k: record[k] for k in ("penalty", "negative_weights", "groups_present") if k in record}
@@ -310,30 +317,3 @@ def _not_finite(number: int, record: Mapping[str, object]) -> str:
 def _warmed(step: int, warmup: int, total: int) -> float:
     """The factor of the learning rate at a step counted from 0: linear up to 1, then linear down."""
     return (step + 1) / (warmup + 1) if step < warmup else max(0.0, (total - step) / max(1, total - warmup))
-
-
-_STRANGE = re.compile(r"[^\w. /-]")
-
-
-class FollowEpochs(TrainerCallback):
-    """Tells the order of the rows which epoch begins.
-
-    Trainer does too, but cannot reach it where training is taken up inside an epoch on several ranks: there
-    accelerate puts one wrapper more around the sampler than it looks through.
-    """
-
-    def __init__(self, order: BalancedOrder) -> None:
-        self._order = order
-
-    def on_epoch_begin(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        **kwargs: Any,
-    ) -> None:
-        """The epoch that begins, or is taken up."""
-        self._order.set_epoch(int(state.epoch or 0))
-
-
-_STRANGE = re.compile(r"[^\w. /-]")

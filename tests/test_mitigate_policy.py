@@ -164,6 +164,19 @@ def test_too_few_rows_are_repaired_too(stance: str, code: int, loop: Callable[..
     assert done.manifest["arguments"]["settings"]["groups"] == "class&sex"
 
 
+def test_an_edited_policy_is_not_resumed(
+    loop: Callable[..., Mitigation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fairaudit_mitigate.mitigation.save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        loop(TIGHT, **BRIEF)
+    with pytest.raises(FairauditError, match="same inputs only: policy has other contents"):
+        loop(f"{TIGHT}\n# edited\n", **BRIEF, resume=True)
+
+
 @pytest.mark.slow
 def test_force_repairs_what_passes(loop: Callable[..., Mitigation]) -> None:
     done = loop(LOOSE, force=True, **BRIEF)

@@ -51,7 +51,9 @@ def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
     return {"x": torch.stack([i["x"] for i in items]), **plain}
 
 
-def trainer(folder: Path, net: Net, objective: Objective, **changes: Any) -> FairnessTrainer:
+def trainer(
+    folder: Path, net: Net, objective: Objective, *, names: Any = ("a", "b", "c"), **changes: Any
+) -> FairnessTrainer:
     settings = {
         "per_device_train_batch_size": ROWS,
         "max_steps": 1,
@@ -59,14 +61,15 @@ def trainer(folder: Path, net: Net, objective: Objective, **changes: Any) -> Fai
         "optim": "sgd",
         "lr_scheduler_type": "constant",
         "max_grad_norm": 0.0,
+        "save_strategy": "no",
     }
     arguments = transformers.TrainingArguments(
-        output_dir=str(folder), use_cpu=True, report_to="none", save_strategy="no", logging_strategy="no",
+        output_dir=str(folder), use_cpu=True, report_to="none", logging_strategy="no",
         disable_tqdm=True, dataloader_pin_memory=False, **(settings | changes),
     )  # fmt: skip
     return FairnessTrainer(
         model=net, args=arguments, train_dataset=rows(), data_collator=collate, objective=objective,
-        group_names=("a", "b", "c"),
+        group_names=names,
     )  # fmt: skip
 
 
@@ -191,6 +194,21 @@ def test_frozen_batch_norms_keep_their_statistics(tmp_path: Path) -> None:
     assert (int(frozen.num_batches_tracked), int(trained.num_batches_tracked)) == (0, 2)
 
 
+@pytest.mark.parametrize("adapted", [True, False])
+def test_norms_without_parameters_are_held_under_an_adapter(adapted: bool) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    from fairaudit_mitigate.first_pass import hold_frozen_norms
+
+    norm = torch.nn.BatchNorm1d(3, affine=False)
+    net: Any = torch.nn.Sequential(norm, torch.nn.Linear(3, 2))
+    model = get_peft_model(net, LoraConfig(target_modules=["1"])) if adapted else net
+    model.train()
+    hold_frozen_norms(model)
+    model(torch.ones(4, 3))
+    assert int(norm.num_batches_tracked) == (0 if adapted else 1)
+
+
 @pytest.mark.parametrize(
     ("better", "before", "after", "said"),
     [(1, 0.5, 0.5, 2), (1, 0.4, 0.5, 1), (-1, 0.2, 0.0, 1), (-1, 0.2, 0.2, 2)],
@@ -206,3 +224,49 @@ def test_no_better_than_before_is_said(better: int, before: float, after: float,
     selector = Selector(None, None, "m", better)
     _say_best(Best((better * after, 0.9), 4, {"m": after}), history, selector, Voice(heard.append))
     assert len(heard) == said
+
+
+class Killed(transformers.TrainerCallback):  # type: ignore[misc,name-defined]
+    """Stops a run after a step, as a kill would: the schedule stays that of the whole run."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        control.should_training_stop = state.global_step == self.step
+
+
+@pytest.mark.parametrize("taken_up", ["name", "newest"])
+def test_resumed_inside_an_epoch_with_dropout(tmp_path: Path, taken_up: str) -> None:
+    """Steps of two micro-batches, three an epoch: taken up after the second, both passes draw as if never stopped."""
+    changes = {
+        "per_device_train_batch_size": 3, "gradient_accumulation_steps": 2, "max_steps": 5, "learning_rate": 0.1,
+        "save_strategy": "steps", "save_steps": 2,
+    }  # fmt: skip
+    whole, part = Net(dropout=0.5), Net(dropout=0.5)
+    trainer(tmp_path / "whole", whole, FairLoss(3, Terms(1.0)), **changes).train()
+    killed = trainer(tmp_path / "part", part, FairLoss(3, Terms(1.0)), **changes)
+    killed.add_callback(Killed(2))
+    killed.train()
+    assert not torch.equal(parameters(part), parameters(whole))
+    again = Net(dropout=0.5)
+    run = trainer(tmp_path / "part", again, FairLoss(3, Terms(1.0)), **changes)
+    run.train(resume_from_checkpoint=True if taken_up == "newest" else str(tmp_path / "part/checkpoint-2"))
+    assert [record["step"] for record in run.history] == [3, 4, 5]
+    assert torch.equal(parameters(again), parameters(whole))
+
+
+def test_other_groups_are_not_taken_up(tmp_path: Path) -> None:
+    changes = {"save_strategy": "steps", "save_steps": 1}
+    trainer(tmp_path, Net(), FairLoss(3), **changes).train()
+    run = trainer(tmp_path, Net(), FairLoss(3), **(changes | {"max_steps": 2}), names=("a", "c", "b"))
+    with pytest.raises(
+        FairauditError, match="checkpoint has the groups a, b, c and this run a, c, b; resume"
+    ):
+        run.train(resume_from_checkpoint=True)
+
+
+def test_several_gpus_in_one_process_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transformers.TrainingArguments, "n_gpu", property(lambda _: 2))
+    with pytest.raises(FairauditError, match=r"share 2 GPUs as DataParallel; start it with torchrun"):
+        trainer(tmp_path, Net(), FairLoss(3))

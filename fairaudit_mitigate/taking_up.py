@@ -1,0 +1,65 @@
+"""What the trainer takes up where training goes on from a checkpoint: the objective's memory, the order of the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from fairaudit.errors import FairauditError
+from fairaudit_mitigate.sampling import BalancedOrder
+
+
+class TakeUpMemory(TrainerCallback):
+    """Where training goes on from a checkpoint: hands what the objective remembered then to `load`.
+
+    Raises FairauditError where the groups of the checkpoint are not `names`, in their order.
+    """
+
+    def __init__(self, load: Callable[[Mapping[str, Tensor]], None], names: Sequence[str]) -> None:
+        self._load, self._names = load, list(names)
+
+    def on_train_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """Read it from the trainer's state, where `FairnessTrainer` put it."""
+        saved: Any = state.stateful_callbacks
+        if type(self).__name__ in saved:
+            kept = saved[type(self).__name__]["attributes"]
+            if kept["names"] != self._names:
+                raise FairauditError(
+                    f"the checkpoint has the groups {', '.join(kept['names'])} and this run "
+                    f"{', '.join(self._names)}; resume with the same groups in the same order."
+                )
+            memory = torch.tensor(kept["memory"], dtype=torch.float64).reshape(
+                len(kept["memory"]), len(self._names)
+            )
+            self._load({"memory": memory})
+
+
+class FollowEpochs(TrainerCallback):
+    """Tells the order of the rows which epoch begins.
+
+    Trainer does too, but cannot reach it where training is taken up inside an epoch on several ranks: there
+    accelerate puts one wrapper more around the sampler than it looks through.
+    """
+
+    def __init__(self, order: BalancedOrder) -> None:
+        self._order = order
+
+    def on_epoch_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        """The epoch that begins, or is taken up."""
+        self._order.set_epoch(int(state.epoch or 0))
