@@ -24,6 +24,7 @@ from torch.utils.data import Sampler
 from transformers import (
     SchedulerType,
     Trainer,
+    TrainingArguments,
 )
 
 from fairaudit.errors import FairauditError
@@ -127,13 +128,16 @@ class FairnessTrainer(Trainer):
 
     def _inner_training_loop(
         self,
-        batch_size: Any = None,
-        args: Any = None,
+        batch_size: int | None = None,
+        args: TrainingArguments | None = None,
         resume_from_checkpoint: str | None = None,
-        **kwargs: Any,
+        trial: Any = None,
+        ignore_keys_for_eval: list[str] | None = None,
     ) -> Any:
         self._taken_up = resume_from_checkpoint
-        return super()._inner_training_loop(batch_size, args, resume_from_checkpoint, **kwargs)
+        return super()._inner_training_loop(
+            batch_size, args, resume_from_checkpoint, trial, ignore_keys_for_eval
+        )
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         self._taken_up = None
