@@ -215,9 +215,9 @@ def _key(stem: Stem, source: Source, more: Sequence[str]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _state(preprocessor: Preprocessor) -> str:
+def _state(preprocessor: Any) -> str:
     """What encodes the rows, as text: a sample of rows does not show a tokenizer that differs in a rare word."""
-    processor = getattr(preprocessor, "processor", None)  # arrays have none
+    processor: Any = getattr(preprocessor, "processor", None)  # arrays have none
     fast = getattr(processor, "backend_tokenizer", None)
     if fast is not None:
         return f"{fast.to_str()} {preprocessor.max_length}"
