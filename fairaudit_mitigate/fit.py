@@ -93,7 +93,7 @@ def fit(task: Task) -> Fitted:
         with (
             _training_folder(task.folder, found) as folder,
             recomputing(model, task.settings.checkpoint_gradients),
-            feed_of(task, model, groups) as feed,
+            feed_of(task, groups) as feed,
         ):
             trainer = trainer_of(task, model, groups, feed, selector, keeper, folder)
             for callback in (checkpoint.Complete(keeper, meter, found), *reports):
@@ -182,7 +182,7 @@ class Feed:
 
 
 @contextmanager
-def feed_of(task: Task, model: Any, groups: Groups) -> Iterator[Feed]:  # noqa: ARG001
+def feed_of(task: Task, groups: Groups) -> Iterator[Feed]:
     """The rows as the trainer reads them, for the time of training; afterwards the model is as it was.
 
     Where only the last blocks are adapted: their activations before those, unless the cache is off.

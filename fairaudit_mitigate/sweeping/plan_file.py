@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from types import NoneType
@@ -26,6 +26,7 @@ from fairaudit_mitigate.sweeping.plan import (
     combinations,
     settings_of,
 )
+from fairaudit_mitigate.sweeping.plan_table import Table
 
 DTYPES = ("auto", "float32", "bfloat16")
 _TOP = ("schema", "select", "reference", "keep", "data", "model", "common", "run", "tune", "table", "search")
@@ -54,7 +55,7 @@ def parse_plan(text: str, name: str, folder: Path) -> Plan:
         document = tomllib.loads(body)
     except (ValueError, RecursionError) as error:
         raise syntax_error(name, body, error) from error
-    top = _Table(document, Place(name, line_numbers(body)), (), "the plan")
+    top = Table(document, Place(name, line_numbers(body)), (), "the plan")
     top.check_keys(_TOP)
     if document.get("schema", 1) != 1:
         raise top.error("schema", "this release reads schema = 1 of plans.")
@@ -70,69 +71,7 @@ def parse_plan(text: str, name: str, folder: Path) -> Plan:
     )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A table of the plan with the way to it, so that what is wrong in it can be pointed at."""
-
-    values: Mapping[str, Any]
-    place: Place
-    path: tuple[str | int, ...]
-    title: str
-
-    def error(self, key: str | None, sentence: str) -> FairauditError:
-        path = self.path if key is None else (*self.path, key)
-        return self.place.error(path, f"{self.title}: {sentence}")
-
-    def check_keys(self, known: Collection[str]) -> None:
-        """Raise for the first key that is none of these, with the nearest that is."""
-        for key in self.values:
-            if key not in known:
-                near = did_you_mean(key, known) or f" Known: {', '.join(known)}."
-                raise self.error(key, f"there is no key '{key}'.{near}")
-
-    def tables(self, key: str) -> list[_Table]:
-        """The tables of a `[[key]]`. Raises where there is none, or `[key]` stands there."""
-        found = self.values.get(key)
-        if not isinstance(found, list) or not found or not all(isinstance(t, Mapping) for t in found):
-            raise self.error(
-                key if key in self.values else None, f"it needs [[{key}]], in double brackets, at least once."
-            )
-        return [_Table(t, self.place, (*self.path, key, n), f"[[{key}]]") for n, t in enumerate(found)]
-
-    def table(self, key: str) -> _Table:
-        """The table `[key]`, empty where it is not there."""
-        found = self.values.get(key, {})
-        if not isinstance(found, Mapping):
-            raise self.error(key, f"[{key}] is one table, in single brackets.")
-        return _Table(found, self.place, (*self.path, key), f"[{key}]")
-
-    def text(self, key: str, otherwise: str | None = None) -> str:
-        """A text. Raises where it is something else, or missing with nothing instead."""
-        found = self.values.get(key, otherwise)
-        if not isinstance(found, str) or not found:
-            fact = f"not {shown(found)}" if key in self.values else "which is missing"
-            raise self.error(key if key in self.values else None, f"{key} is a text, {fact}.")
-        return found
-
-    def texts(self, key: str, otherwise: Sequence[str] = ()) -> tuple[str, ...]:
-        """A text or a list of texts."""
-        found = self.values.get(key, list(otherwise))
-        found = [found] if isinstance(found, str) else found
-        if not isinstance(found, list) or not all(isinstance(v, str) for v in found):
-            raise self.error(key, f"{key} is a text or a list of texts, not {shown(found)}.")
-        return tuple(found)
-
-    def one_of(self, key: str, known: Sequence[str], otherwise: str) -> str:
-        """A text out of these."""
-        found = self.text(key, otherwise)
-        if found not in known:
-            raise self.error(
-                key, f"{key} is {', '.join(known)}, not {shown(found)}.{did_you_mean(found, known)}"
-            )
-        return found
-
-
-def _select(top: _Table, folder: Path) -> str:
+def _select(top: Table, folder: Path) -> str:
     """The metric, or the path of the policy, that chooses."""
     from fairaudit_mitigate.reaudit import better_direction, policy_of
 
@@ -145,7 +84,7 @@ def _select(top: _Table, folder: Path) -> str:
     return found
 
 
-def _data(table: _Table, folder: Path) -> DataSpec:
+def _data(table: Table, folder: Path) -> DataSpec:
     roles = [f.name for f in fields(Columns)]
     table.check_keys(("name", "path", "sensitive", "positive", "agreement", *roles))
     path = table.text("path")
@@ -164,7 +103,7 @@ def _data(table: _Table, folder: Path) -> DataSpec:
     )
 
 
-def _model(table: _Table, folder: Path) -> ModelSpec:
+def _model(table: Table, folder: Path) -> ModelSpec:
     table.check_keys(("name", "path", "new_head", "image_size"))
     path = table.text("path")
     head = _typed(table, "new_head", table.values.get("new_head", False), bool)
@@ -178,13 +117,13 @@ def _located(folder: Path, path: str) -> str:
     return str(beside) if beside.exists() or path.startswith(("./", "../", "~")) else path
 
 
-def _once(tables: Sequence[_Table], names: Sequence[str], key: str) -> None:
+def _once(tables: Sequence[Table], names: Sequence[str], key: str) -> None:
     for n, (table, name) in enumerate(zip(tables, names, strict=True)):
         if name in names[:n]:
             raise table.error(key, f"the name {shown(name)} stands twice; give each its own name.")
 
 
-def _runs(top: _Table, data: Sequence[str], models: Sequence[str], select: str) -> tuple[RunSpec, ...]:
+def _runs(top: Table, data: Sequence[str], models: Sequence[str], select: str) -> tuple[RunSpec, ...]:
     common = top.table("common")
     hints = _hints()
     common.check_keys((*hints, "dtype"))
@@ -203,7 +142,7 @@ def _runs(top: _Table, data: Sequence[str], models: Sequence[str], select: str) 
 
 
 def _of_methods(
-    table: _Table, shared: Mapping[str, Any], common: _Table, data: Sequence[str], models: Sequence[str]
+    table: Table, shared: Mapping[str, Any], common: Table, data: Sequence[str], models: Sequence[str]
 ) -> list[RunSpec]:
     """A run for each method of the table."""
     own = {k: _values(table, k) for k in table.values if k in _hints()}
@@ -223,7 +162,7 @@ def _of_methods(
     return found
 
 
-def _check(lists: Mapping[str, tuple[Any, ...]], table: _Table, common: _Table) -> None:
+def _check(lists: Mapping[str, tuple[Any, ...]], table: Table, common: Table) -> None:
     """Raise what any combination says against itself: at the key that alone says it, else at the run."""
     for values in combinations(lists):
         try:
@@ -252,7 +191,7 @@ def _without_penalty(shared: Mapping[str, Any], method: str) -> dict[str, Any]:
     return {k: v for k, v in shared.items() if k in read or k not in _PENALTY}
 
 
-def _known(table: _Table, key: str, every: Sequence[str]) -> tuple[str, ...]:
+def _known(table: Table, key: str, every: Sequence[str]) -> tuple[str, ...]:
     found = table.texts(key, every)
     for name in found:
         if name not in every:
@@ -267,7 +206,7 @@ def _hints() -> dict[str, Any]:
     return get_type_hints(Settings)
 
 
-def _values(table: _Table, key: str) -> tuple[Any, ...]:
+def _values(table: Table, key: str) -> tuple[Any, ...]:
     """The values a field of Settings takes: the list given, or the one value. `targets` is itself a list."""
     hint, given = _hints()[key], table.values[key]
     nested = get_origin(hint) is tuple
@@ -278,7 +217,7 @@ def _values(table: _Table, key: str) -> tuple[Any, ...]:
     return tuple(_typed(table, key, v, hint) for v in values)
 
 
-def _typed(table: _Table, key: str, value: Any, hint: Any) -> Any:
+def _typed(table: Table, key: str, value: Any, hint: Any) -> Any:
     """The value as the type a field has; a whole number is a number too."""
     several = () if get_origin(hint) is tuple else get_args(hint)
     kinds = [get_origin(k) or k for k in several or (hint,)]
@@ -296,7 +235,7 @@ def _typed(table: _Table, key: str, value: Any, hint: Any) -> Any:
     raise table.error(key, f"{key} is {wanted}, not {shown(value)}.")
 
 
-def _pointed(table: _Table, key: str, build: Callable[[], object]) -> None:
+def _pointed(table: Table, key: str, build: Callable[[], object]) -> None:
     """Build a value; what it says against itself is said at the line of the key."""
     try:
         build()
@@ -304,7 +243,7 @@ def _pointed(table: _Table, key: str, build: Callable[[], object]) -> None:
         raise table.error(key, str(error)) from error
 
 
-def _reference(top: _Table, runs: Sequence[RunSpec]) -> str:
+def _reference(top: Table, runs: Sequence[RunSpec]) -> str:
     names = [r.name for r in runs]
     found = top.text("reference", "lora" if "lora" in names else names[0])
     if found not in names:
@@ -314,7 +253,7 @@ def _reference(top: _Table, runs: Sequence[RunSpec]) -> str:
     return found
 
 
-def _tune(top: _Table) -> Tune | None:
+def _tune(top: Table) -> Tune | None:
     if "tune" not in top.values:
         return None
     table = top.table("tune")
@@ -327,7 +266,7 @@ def _tune(top: _Table) -> Tune | None:
     return Tune(over, _typed(table, "seed", table.values.get("seed", 0), int))
 
 
-def _search(top: _Table) -> dict[str, tuple[float, float]]:
+def _search(top: Table) -> dict[str, tuple[float, float]]:
     """`[search]`: the bounds of λ, rank and learning rate."""
     table = top.table("search")
     table.check_keys(("penalty", "rank", "lr"))
@@ -340,7 +279,7 @@ def _search(top: _Table) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _metrics(top: _Table, key: str) -> tuple[str, ...]:
+def _metrics(top: Table, key: str) -> tuple[str, ...]:
     from fairaudit.catalogue import BY_ID
     from fairaudit_mitigate.sweeping.summary import COSTS
 
