@@ -95,17 +95,6 @@ class Pace(TrainerCallback):
         batches = len(kwargs["train_dataloader"])
         self._steps = self._every or max(1, math.ceil(batches / args.gradient_accumulation_steps))
 
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
-        """Tell the sampler its epoch, however deep it lies: the wrappers of ranks and of resuming hide it."""
-        holder = kwargs["train_dataloader"]
-        while holder is not None:
-            sampler: Any = getattr(holder, "sampler", None)
-            if hasattr(sampler, "set_epoch"):
-                sampler.set_epoch(int(state.epoch or 0))
-            holder = getattr(holder, "batch_sampler", None)
-
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:

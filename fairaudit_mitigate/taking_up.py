@@ -10,7 +10,6 @@ from torch import Tensor
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from fairaudit.errors import FairauditError
-from fairaudit_mitigate.sampling import BalancedOrder
 
 
 class TakeUpMemory(TrainerCallback):
@@ -47,12 +46,9 @@ class TakeUpMemory(TrainerCallback):
 class FollowEpochs(TrainerCallback):
     """Tells the order of the rows which epoch begins.
 
-    Trainer does too, but cannot reach it where training is taken up inside an epoch on several ranks: there
-    accelerate puts one wrapper more around the sampler than it looks through.
+    Trainer does too, but cannot reach it where training is taken up inside an epoch: accelerate puts more wrappers
+    around the sampler (for resuming, for ranks) than Trainer looks through.
     """
-
-    def __init__(self, order: BalancedOrder) -> None:
-        self._order = order
 
     def on_epoch_begin(
         self,
@@ -61,5 +57,10 @@ class FollowEpochs(TrainerCallback):
         control: TrainerControl,
         **kwargs: Any,
     ) -> None:
-        """The epoch that begins, or is taken up."""
-        self._order.set_epoch(int(state.epoch or 0))
+        """The epoch that begins, or is taken up, told to every sampler inside the loader."""
+        holder = kwargs["train_dataloader"]
+        while holder is not None:
+            sampler: Any = getattr(holder, "sampler", None)
+            if hasattr(sampler, "set_epoch"):
+                sampler.set_epoch(int(state.epoch or 0))
+            holder = getattr(holder, "batch_sampler", None)

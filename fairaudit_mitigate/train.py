@@ -85,8 +85,7 @@ class FairnessTrainer(Trainer):
         self._check_one_device()
         self._taken_up: str | None = None  # the checkpoint whose generators are still to be put back
         self._sampler = sampler
-        if isinstance(sampler, BalancedOrder):
-            self.add_callback(FollowEpochs(sampler))
+        self.add_callback(FollowEpochs())
         self._memory = self.criterion.start()
         self._plan: Plan | None = None
         self._last: dict[str, object] = {}
