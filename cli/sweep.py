@@ -64,6 +64,7 @@ def sweep(
         from fairaudit_cli.terminal import print_page
 
         print_page(done.page)
-    progress.say(f"results.parquet and every cell's predictions are in {out}")
+    if not no_run:
+        progress.say(f"results.parquet and every cell's predictions are in {out}")
     if done.exit_code:
         raise typer.Exit(done.exit_code)

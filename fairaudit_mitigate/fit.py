@@ -22,7 +22,7 @@ from fairaudit_mitigate.blocks import cut_of, targets_after
 from fairaudit_mitigate.classifier import Classifier
 from fairaudit_mitigate.data import TRAIN, VALIDATION, Rows
 from fairaudit_mitigate.device import pick_device, pick_dtype
-from fairaudit_mitigate.groups import CELL, CLASS, Groups, group_rows
+from fairaudit_mitigate.groups import CELL, CLASS, Groups, group_rows, undivided
 from fairaudit_mitigate.inputs import Encoded
 from fairaudit_mitigate.keeping import Best, KeepBest, Pace, ShowProgress, restore
 from fairaudit_mitigate.meter import start as start_meter
@@ -48,7 +48,8 @@ class Fitted:
     """The model as it was at `best.step`, what was trained of it, and one record a step in `history`.
 
     `seconds` of training by the wall clock, its evaluations and, where it was resumed, its earlier parts
-    included; `peak_memory` in bytes while it lasted (of the accelerator, else of the process).
+    included; `peak_memory` in bytes while it lasted (of the accelerator, else of the process). `ready`: the seconds of
+    them before the first step; activations that are kept for other runs are computed then.
     """
 
     model: Any
@@ -58,15 +59,24 @@ class Fitted:
     history: tuple[dict[str, object], ...]
     seconds: float = 0.0
     peak_memory: int = 0
+    ready: float = 0.0
 
 
 def training_groups(rows: Rows, settings: Settings) -> Groups:
     """The groups of the training rows. Raises FairauditError where a method that compares them has one."""
-    groups = group_rows(settings.groups or (CELL if rows.sensitive else CLASS), rows.y_true, rows.sensitive)
+    kind = settings.groups or (CELL if rows.sensitive else CLASS)
+    groups = group_rows(kind, rows.y_true, rows.sensitive)
     if settings.spec.compares_groups and len(groups.names) < 2:
         held = groups.names[0] if groups.names else "none"
         raise FairauditError(
             f"{settings.method} compares groups and the train rows have one ({held}); choose other --groups."
+        )
+    idle = undivided(kind, rows.y_true, rows.sensitive)
+    if settings.spec.compares_groups and idle:
+        column, value = idle
+        raise FairauditError(
+            f"every train row has {column}={value}, so there is nothing to compare by it; leave the attribute out, or "
+            "choose other --groups."
         )
     return groups
 
@@ -88,6 +98,7 @@ def fit(task: Task) -> Fitted:
     keeper = KeepBest(selector.score, found.history if found else [], found.best if found else None)
     device = pick_device(task.hardware.device)
     meter = start_meter(device, found.seconds, found.peak_memory) if found else start_meter(device)
+    ready = 0.0
     if found is None or not found.ended:
         reports = reporters_of(task, found.step if found else 0)
         with (
@@ -95,6 +106,7 @@ def fit(task: Task) -> Fitted:
             recomputing(model, task.settings.checkpoint_gradients),
             feed_of(task, groups) as feed,
         ):
+            ready = meter.seconds() - meter.before
             trainer = trainer_of(task, model, groups, feed, selector, keeper, folder)
             for callback in (checkpoint.Complete(keeper, meter, found), *reports):
                 trainer.add_callback(callback)
@@ -103,7 +115,7 @@ def fit(task: Task) -> Fitted:
         raise FairauditError("training ended before its first evaluation; give it more steps.")
     restore(model, keeper.best.state)
     _say_best(keeper.best, keeper.records, selector, task.voice)
-    history, spent = tuple(keeper.records), (meter.seconds(), meter.peak())
+    history, spent = tuple(keeper.records), (meter.seconds(), meter.peak(), ready)
     return Fitted(model, adaptation, groups, keeper.best, history, *spent)
 
 
@@ -113,13 +125,13 @@ def trainer_of(
     """The trainer of a task. `folder`: where it writes."""
     settings = task.settings
     pace = Pace(keeper, settings.eval_every, settings.save_every if task.folder else 0, settings.patience)
-    trainer = checkpoint.LightTrainer(
+    trainer: FairnessTrainer = checkpoint.LightTrainer(
         model=model,
         args=arguments_of(task, folder),
         train_dataset=feed.train,
         eval_dataset=feed.validation,
         data_collator=feed.collate,
-        compute_metrics=lambda found: selector.metrics(found.predictions),
+        compute_metrics=lambda found: selector.metrics(found.predictions, trainer.state.global_step),
         objective=settings.spec.objective(tuple(groups.counts().values()), settings.terms),
         group_names=groups.names,
         sampler=sampler_of(task, groups),

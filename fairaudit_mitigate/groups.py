@@ -63,6 +63,21 @@ def group_rows(kind: str, y_true: Sequence[str], attributes: Mapping[str, Sequen
     return Groups(ids, names)
 
 
+def undivided(
+    kind: str, y_true: Sequence[str], attributes: Mapping[str, Sequence[str | None]]
+) -> tuple[str, str] | None:
+    """The first of the columns crossed that divides no rows, and its one value; None where each divides them.
+
+    >>> undivided("cell", ["0", "1"], {"sex": ["F", None]})
+    ('sex', 'F')
+    """
+    for name, values in _columns(kind, y_true, attributes).items():
+        held = {v for v in values if v is not None}
+        if len(held) == 1:
+            return name, str(held.pop())
+    return None
+
+
 def _name(key: int, columns: Iterable[str], values: Sequence[tuple[str, ...]]) -> str:
     """The name of a crossing from its number."""
     parts = []

@@ -136,7 +136,9 @@ def mitigate(
     Raises FairauditError for every problem of the input; then `out` is not there.
     """
     everything = find_method(method).trains == EVERYTHING
-    settings = Settings(method=method, **own_rate(model, training, everything)).resolved()
+    settings = Settings(method=method, **own_rate(model, training, everything))
+    settings.check_read()
+    settings = settings.resolved()
     better_direction(settings.select)
     check_reporters(settings.report_to)
     if audit is not None and policy is not None:

@@ -90,11 +90,12 @@ def _choose(
         key = (-math.inf if math.isnan(score) else score, metrics["accuracy"])
         if best.metrics is None or key > best.key:
             best, chosen = Best(key, step, metrics), layer
-    how = fits[best.step - 1][0]
+    how, score = fits[best.step - 1][0], (best.metrics or {})[selector.metric]
     task.voice.say(
-        f"best on the other half: {how.kind.upper()} of strength {how.strength:g} "
-        f"({selector.metric} {(best.metrics or {})[selector.metric]:.3f})."
+        f"best on the other half: {how.kind.upper()} of strength {how.strength:g} ({selector.metric} {score:.3f})."
     )
+    if math.isnan(score):
+        task.voice.say(f"{selector.metric} is undefined there (too few rows a cell): accuracy chose.")
     return best, chosen, history
 
 

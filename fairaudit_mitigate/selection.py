@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fairaudit.errors import FairauditError
 from fairaudit.labels import MISSING
 from fairaudit_mitigate.data import Rows
 from fairaudit_mitigate.reaudit import metric_of, panel_of
@@ -38,8 +39,12 @@ class Selector:
     table: Callable[[npt.NDArray[np.float32]], object] | None = None
     panel: bool = False
 
-    def metrics(self, logits: npt.NDArray[np.float32]) -> dict[str, float]:
-        """`accuracy`, `worst_group_accuracy` (NaN where no cell has 10 rows) and the chosen metric."""
+    def metrics(self, logits: npt.NDArray[np.float32], step: int = 0) -> dict[str, float]:
+        """`accuracy`, `worst_group_accuracy` (NaN where no cell has 10 rows) and the chosen metric.
+
+        Raises FairauditError for outputs that are not finite; it names the step and the rows' groups.
+        """
+        self._check_finite(logits, step)
         correct = logits.argmax(axis=1) == self.targets
         found = {
             ACCURACY: float(correct.mean()),
@@ -52,6 +57,19 @@ class Selector:
         if self.panel and self.table is not None:
             found = panel_of(self.table(logits), tuple(self.rows.sensitive), self.positive) | found
         return found
+
+    def _check_finite(self, logits: npt.NDArray[np.float32], step: int) -> None:
+        bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+        if not len(bad):
+            return
+        columns = {"class": self.rows.y_true, **self.rows.sensitive}
+        cells = [" & ".join(f"{k}={v[i]}" for k, v in columns.items() if v[i] is not None) for i in bad]
+        named = list(dict.fromkeys(cells))
+        shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
+        raise FairauditError(
+            f"the model's outputs are not finite at step {step} on {len(bad):,} of {len(logits):,} val rows "
+            f"(groups: {shown}); lower --lr or --penalty, and begin anew: --resume would meet them again."
+        )
 
     def score(self, metrics: Mapping[str, float]) -> float:
         """The chosen metric, turned so that higher is better."""

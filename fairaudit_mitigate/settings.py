@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields, replace
 
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit_mitigate.loading import LINEAR, PROMPT, check_bits, check_head, check_names
 from fairaudit_mitigate.methods import Method, find_method
-from fairaudit_mitigate.methods.method import EVERYTHING, Terms
+from fairaudit_mitigate.methods.method import EVERYTHING, MEMORY, TERMS, Terms
 
 SELECT = "worst_group_accuracy"
 #: `adapt`: every block. `cache`: none, the activations before the adapted blocks are computed each time.
 ALL, OFF = "all", "off"
 CACHE_DTYPES = ("float32", "float16", "bfloat16")
 _LAST = "last-"
+#: Settings of LoRA, and of whoever trains by steps.
+_OF_LORA = ("rank", "alpha", "dropout", "targets")
+_OF_STEPS = (
+    "lr", "epochs", "max_steps", "accumulate", "weight_decay", "warmup", "adapt", "cache", "cache_dtype",
+    "eval_every", "save_every", "patience", "checkpoint_gradients", "report_to",
+)  # fmt: skip
+#: Terms that only the estimate `memory` of a penalty reads.
+_OF_MEMORY = ("adjustment", "decay")
 #: Where a training can be watched.
 TENSORBOARD, MLFLOW = "tensorboard", "mlflow"
 REPORTERS = (TENSORBOARD, MLFLOW)
@@ -118,6 +127,21 @@ class Settings:
         own = self.spec.terms
         given = {name: getattr(self, name) for name in Terms.__dataclass_fields__}
         return replace(own, **{name: value for name, value in given.items() if value is not None})
+
+    def check_read(self) -> None:
+        """Raise FairauditError for a setting that is not the default and that the method does not read."""
+        spec = self.spec
+        unread = {name for name in TERMS if name not in spec.reads}
+        unread |= set(() if spec.adapts else _OF_LORA) | set(() if spec.trains_by_steps else _OF_STEPS)
+        self._refuse(unread, f"means nothing to {self.method}")
+        if spec.penalises and self.terms.estimate != MEMORY:
+            self._refuse(_OF_MEMORY, f"is of --estimate {MEMORY}, not of {self.terms.estimate}")
+
+    def _refuse(self, names: Iterable[str], why: str) -> None:
+        given = [f.name for f in fields(self) if f.name in names and getattr(self, f.name) != f.default]
+        if given:
+            flag = given[0].replace("_", "-")
+            raise FairauditError(f"--{flag} {why}; leave it out, or choose another method (mitigate --list).")
 
     def resolved(self) -> Settings:
         """The same with the method's own values where none were given, as a manifest records them."""

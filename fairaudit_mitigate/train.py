@@ -314,7 +314,10 @@ def in_words(record: Mapping[str, object]) -> dict[str, float]:
 def _not_finite(number: int, record: Mapping[str, object]) -> str:
     losses = cast("Mapping[str, float]", record["group_losses"])
     names = [name for name, loss in losses.items() if not math.isfinite(loss)] or ["(missing)"]
-    return f"the loss is not finite at step {number} (groups: {', '.join(names)}); lower --lr or --penalty."
+    return (
+        f"the loss is not finite at step {number} (groups: {', '.join(names)}); "
+        "lower --lr or --penalty, and begin anew: --resume would meet it again."
+    )
 
 
 def _warmed(step: int, warmup: int, total: int) -> float:

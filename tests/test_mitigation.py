@@ -176,6 +176,11 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "groups": ({"groups": "plcae"}, "Did you mean 'place'"),
     "targets": ({"targets": ("nothing",)}, "no LoRA target matches 'nothing'"),
     "penalty": ({"penalty": -1.0}, "penalty"),
+    "huge": ({"penalty": 1e9}, r"lies in \[0, 1,000,000\], not 1e\+09"),
+    "no penalty": ({"method": "lora", "penalty": 0.5}, "--penalty means nothing to lora"),
+    "no LoRA": ({"method": "fft", "alpha": 4}, "--alpha means nothing to fft"),
+    "no steps": ({"method": "dfr", "max_steps": 4, "rank": 8}, "--max-steps means nothing to dfr"),
+    "no memory": ({"decay": 0.5}, "--decay is of --estimate memory, not of batch"),
     "reduction": ({"reduction": "max"}, "sum or mean"),
     "rank": ({"rank": 0}, "rank"),
     "epochs": ({"epochs": 0}, "epochs"),
@@ -190,7 +195,9 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize("case", ["describes", "seed", "endless", "positive", "reduction", "select"])
+@pytest.mark.parametrize(
+    "case", ["describes", "seed", "endless", "positive", "reduction", "select", "no steps"]
+)
 def test_bad_options_are_found_before_anything_is_predicted(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +245,9 @@ def test_data_without_test_rows_or_with_one_group(tmp_path: Path) -> None:
     few.write_text("".join(lines).replace(",F,", ",M,"))
     with pytest.raises(FairauditError, match=r"one \(sex=M\)"):
         mitigate(model, few, out=tmp_path / "out", sensitive=["sex"], groups="sex")
+    for method in ("fairlora", "balanced-lora"):  # cells of one sex are classes
+        with pytest.raises(FairauditError, match="every train row has sex=M"):
+            mitigate(model, few, out=tmp_path / "out", sensitive=["sex"], method=method)
 
 
 def test_an_adapter_is_not_adapted_again(tmp_path: Path) -> None:

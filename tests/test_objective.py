@@ -202,7 +202,7 @@ def test_the_memory_is_a_corrected_moving_average_of_the_steps_where_a_group_was
     assert record["remembered"] == {"a": pytest.approx(wanted), "b": pytest.approx(1.0)}
 
 
-@pytest.mark.parametrize(("sided", "penalty"), [("both", 0.3), ("up", 0.3), ("up", 40.0), ("up", 1e9)])
+@pytest.mark.parametrize(("sided", "penalty"), [("both", 0.3), ("up", 0.3), ("up", 40.0), ("up", 1e6)])
 def test_remembered_weights_estimate_the_population_gradient_without_bias(sided: str, penalty: float) -> None:
     """The mean over random batches of Σ_{i ∈ g} v_i is P_g + 2λ d_g, over Z for one side; rare groups too."""
     counts, missing = (70, 25, 4), 11
@@ -310,7 +310,7 @@ def test_notes_are_logged_as_numbers_and_by_group() -> None:
     assert (record["one"], record["each"]) == (7, {"a": 0.5})
 
 
-@pytest.mark.parametrize("penalty", [-0.1, float("nan"), float("inf")])
+@pytest.mark.parametrize("penalty", [-0.1, float("nan"), float("inf"), 1.1e6])
 def test_a_penalty_without_meaning_is_refused(penalty: float) -> None:
     with pytest.raises(FairauditError, match="λ"):
         Terms(penalty)
@@ -318,7 +318,7 @@ def test_a_penalty_without_meaning_is_refused(penalty: float) -> None:
 
 def test_a_huge_penalty_gives_finite_weights() -> None:
     losses, groups = random_step(4)
-    for objective in (FairLoss(6, Terms(1e9)), penalised((1,) * 6, Terms(1e9, "mean", "up", "memory"))):
+    for objective in (FairLoss(6, Terms(1e6)), penalised((1,) * 6, Terms(1e6, "mean", "up", "memory"))):
         memory = objective.step(batch_totals(losses.detach(), groups, 6), objective.start()).memory
         loss, _, _ = one_pass(objective, losses, groups, memory)
         assert torch.autograd.grad(loss, losses)[0].isfinite().all()

@@ -13,6 +13,7 @@ pytest.importorskip("peft")
 
 import models  # noqa: E402
 import pandas as pd  # noqa: E402
+import tables  # noqa: E402
 
 import fairaudit  # noqa: E402
 from fairaudit.errors import FairauditError  # noqa: E402
@@ -185,11 +186,62 @@ def test_judging_that_fails_does_not_cost_the_others(
     assert [e.status for e in again.entries] == ["done", "done"]
 
 
+def test_an_interrupted_cell_leaves_nothing(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, calls, said = Runner._fitted, [], []  # type: ignore[var-annotated]
+
+    def fitted(self: Runner, *rest: object) -> object:
+        calls.append(rest)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return own(self, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Runner, "_fitted", fitted)
+    with pytest.raises(KeyboardInterrupt):
+        do(place, tmp_path / "s", PLAN, only="· lora", voice=Voice(said.append))
+    assert said[-1] == "finished cells are kept (now 1 more); the same command goes on."
+    assert len(list((tmp_path / "s" / "cells").iterdir())) == 1
+    assert [e.status for e in do(place, tmp_path / "s", PLAN, only="· lora").entries] == ["done", "done"]
+    assert len(calls) == 3
+
+
+def test_tables_of_numbers_are_read_for_an_mlp_with_its_own_rate(tmp_path: Path) -> None:
+    tables.save(tmp_path / "d.csv", tables.draw(300))
+    text = """
+    [[data]]
+    name = "incomes"
+    path = "d.csv"
+    sensitive = ["sex"]
+    y_true = "income"
+    [[model]]
+    name = "net"
+    path = "mlp:8"
+    [common]
+    epochs = 30
+    rank = 2
+    [[run]]
+    method = "fft"
+    [[run]]
+    method = "balanced-lora"
+    """
+    done = do(tmp_path, tmp_path / "s", text)
+    assert [e.status for e in done.entries] == ["done", "done"]
+    assert [e.cell.settings.lr for e in done.entries] == [1e-3, 1e-3]
+    found = done.frame().query("split == 'test' and metric == 'accuracy' and by == 'overall'")
+    table = pd.read_parquet(done.shelf.predictions(done.entries[0].cell.key, "test"))
+    assert found[found.run == "fft"].value.iloc[0] == (table.y_true == table.y_pred).mean() > 0.6
+
+
 def test_only_validation_rows_choose(place: Path, tmp_path: Path) -> None:
     done = do(place, tmp_path / "s", PLAN.replace("[0, 1]", "0"), only="· lora")
     rows = read_rows(place / "d").of_split(VALIDATION)
     scored = pd.read_parquet(done.shelf.predictions(done.entries[0].cell.key, "validation"))
     assert sorted(scored.id) == sorted(rows.ids)
+    record = done.entries[0].record
+    assert record is not None
+    assert 0 < (record.seconds or 0) < 60
+    assert (record.peak_memory or 0) > 2**26
 
 
 def test_two_processes_on_one_folder(place: Path, tmp_path: Path) -> None:

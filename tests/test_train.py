@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -224,6 +225,20 @@ def test_no_better_than_before_is_said(better: int, before: float, after: float,
     selector = Selector(None, None, "m", better)
     _say_best(Best((better * after, 0.9), 4, {"m": after}), history, selector, Voice(heard.append))
     assert len(heard) == said
+
+
+def test_outputs_that_are_not_finite_name_step_and_groups() -> None:
+    from types import SimpleNamespace
+
+    from fairaudit_mitigate.selection import Selector
+
+    rows: Any = SimpleNamespace(y_true=("cat", "dog", "dog"), sensitive={"sex": ("F", "M", None)})
+    logits = np.array([[0.0, 1.0], [np.nan, 0.0], [0.0, np.inf]], dtype=np.float32)
+    selector = Selector(rows, np.array([0, 1, 1]), "accuracy")
+    said = r"at step 7 on 2 of 3 val rows \(groups: class=dog & sex=M, class=dog\); lower --lr"
+    with pytest.raises(FairauditError, match=said):
+        selector.metrics(logits, 7)
+    assert selector.metrics(np.nan_to_num(logits, posinf=1.0))["accuracy"] == pytest.approx(1 / 3)
 
 
 class Killed(transformers.TrainerCallback):  # type: ignore[misc,name-defined]

@@ -30,4 +30,5 @@ METHOD = Method(
     choose="after fine-tuning (mitigate --method lora --merge, then dfr on merged/), with 20 val rows or more a cell",
     paper="Kirichenko et al. 2023, arXiv 2204.02937",
     fits_validation=True,
+    reads=(),
 )

@@ -28,4 +28,5 @@ METHOD = Method(
     needs="groups of the train rows; every group has a row, and small ones are repeated",
     choose="where the worst group is what counts, and validation rows of every group choose the step",
     paper="Sagawa et al. 2020, arXiv 1911.08731 (adjustment C/√n: section 3.3)",
+    reads=("sampling", "adjustment"),
 )

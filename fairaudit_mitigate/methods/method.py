@@ -27,6 +27,8 @@ SIDES = (BOTH, UP)
 #: Whence the group losses: this step's rows, the same with its bias taken out, or a memory across steps.
 BATCH, CORRECTED, MEMORY = "batch", "corrected", "memory"
 ESTIMATES = (BATCH, CORRECTED, MEMORY)
+#: A row's weight is 1 + 2λ(L_g − L̄)/…; where the second part is above 2²³ float32 rounds the first away.
+MOST_PENALTY = 1e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,8 @@ class Terms:
     so that a group's share of the rows drawn is 1/K, whatever its share of the training set.
     `adjustment`: C of the margin C/√n_g on the loss of a group of n_g training rows (group DRO, and the estimate
     `memory`). `decay`: of the memory, a step.
-    Raises FairauditError for a λ or C that is negative or not finite, a decay outside [0, 1), and for a word it does
-    not know.
+    Raises FairauditError for a λ outside [0, 10⁶], a C that is negative or not finite, a decay outside [0, 1), and for
+    a word it does not know.
     """
 
     penalty: float = 0.1
@@ -50,9 +52,10 @@ class Terms:
     decay: float = 0.9
 
     def __post_init__(self) -> None:
-        if not math.isfinite(self.penalty) or self.penalty < 0:
+        if not 0 <= self.penalty <= MOST_PENALTY:
             raise FairauditError(
-                f"the penalty λ is a finite number from 0 up, not {self.penalty}; 0.1 is the default."
+                f"the penalty λ lies in [0, {MOST_PENALTY:,.0f}], not {self.penalty:g}: beyond that the loss itself is "
+                "lost in float32's rounding; the paper tries 0.01 to 100."
             )
         if not math.isfinite(self.adjustment) or self.adjustment < 0:
             raise FairauditError(f"the adjustment C is a finite number from 0 up, not {self.adjustment}.")
@@ -72,6 +75,11 @@ class Terms:
             )
 
 
+#: The fields of `Terms`, and what of them remains where no penalty is.
+TERMS = tuple(Terms.__dataclass_fields__)
+ORDER = ("sampling",)
+
+
 def train(task: Task) -> Fitted:
     """Gradient training on Trainer: what most methods do. Imported when called: the registry needs no torch."""
     from fairaudit_mitigate.fit import fit
@@ -86,7 +94,7 @@ class Method:
     `compares_groups`: the method is nothing without at least two groups. `terms`, `learning_rate`: its own,
     where the user gives none. `fit` does the work. `about` (what it does), `needs` (of the data), `choose` (when)
     and `paper` are what `fairaudit mitigate --list` tells, a line of plain words each. `fits_validation`: it is
-    fitted to val rows, which have to be given then.
+    fitted to val rows, which have to be given then. `reads`: the fields of `Terms` that mean something to it.
     """
 
     name: str
@@ -101,6 +109,7 @@ class Method:
     choose: str = ""
     paper: str = ""
     fits_validation: bool = False
+    reads: tuple[str, ...] = TERMS
 
     @property
     def adapts(self) -> bool:
@@ -119,8 +128,8 @@ class Method:
 
     @property
     def penalises(self) -> bool:
-        """Whether it has a λ: its objective reads `Terms.penalty` (group DRO's does not)."""
-        return self.objective is penalised
+        """Whether it has a λ."""
+        return "penalty" in self.reads
 
 
 def mean_loss(counts: tuple[int, ...], terms: Terms) -> Objective:  # noqa: ARG001

@@ -32,4 +32,5 @@ METHOD = Method(
     choose="where the model must stay as it is; check first that the law lets thresholds differ between groups",
     paper="Hardt et al. 2016, arXiv 1610.02413; computed by fairlearn's ThresholdOptimizer",
     fits_validation=True,
+    reads=(),
 )

@@ -10,6 +10,7 @@ from fairaudit_mitigate import policy_loop
 from fairaudit_mitigate.data import TEST, Columns, Rows, read_rows, with_validation
 from fairaudit_mitigate.manifest import data_checksums, model_checksums
 from fairaudit_mitigate.methods import find_method
+from fairaudit_mitigate.mlp_config import mlp_of
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.sweeping.cells import Cell
 from fairaudit_mitigate.sweeping.plan import DataSpec, ModelSpec, Plan, RunSpec
@@ -56,13 +57,16 @@ class Bench:
 def benches(plan: Plan, say: Say) -> dict[tuple[str, str], Bench]:
     """Every data set with every model of the plan, by their names."""
     policy = _policy(plan)
-    tables = [_table(plan, spec, policy, say) for spec in plan.data]
     models = [(spec, model_checksums(spec.path) or {"hub": spec.path}) for spec in plan.models]
-    return {
-        (table.spec.name, spec.name): Bench(table, spec, dict(found))
-        for table in tables
-        for spec, found in models
-    }
+    found = {}
+    for data in plan.data:
+        tables: dict[str | None, Table] = {}  # read once for all models that read images or texts
+        for spec, checksums in models:
+            reader = None if mlp_of(spec.path) is None else spec.path
+            if reader not in tables:
+                tables[reader] = _table(plan, data, policy, say, reader)
+            found[data.name, spec.name] = Bench(tables[reader], spec, dict(checksums))
+    return found
 
 
 def _fits_validation(run: RunSpec) -> bool:
@@ -79,12 +83,15 @@ def _policy(plan: Plan) -> Policy | None:
     return policy
 
 
-def _table(plan: Plan, spec: DataSpec, policy: Policy | None, say: Say) -> Table:
-    """The data set with its splits; where a policy chooses, with what the policy says of its columns."""
+def _table(plan: Plan, spec: DataSpec, policy: Policy | None, say: Say, reader: str | None) -> Table:
+    """The data set with its splits, as numbers where `reader` is an MLP.
+
+    Where a policy chooses: with what it says of the columns.
+    """
     if policy is not None:
         roles = policy_loop.supplied(policy, spec.sensitive, spec.positive, spec.columns)
         spec = replace(spec, sensitive=roles[0], positive=roles[1], columns=roles[2])
-    rows, carved = with_validation(read_rows(spec.path, spec.columns, spec.sensitive, say))
+    rows, carved = with_validation(read_rows(spec.path, spec.columns, spec.sensitive, say, reader))
     checksums: dict[str, object] = dict(data_checksums(rows))
     if carved:
         fitting = [r.name for r in plan.runs if spec.name in r.data and _fits_validation(r)]

@@ -175,10 +175,14 @@ class Shelf:
 
     def clear(self, key: str) -> Path:
         """An empty folder for a cell that begins."""
+        self.remove(key)
         folder = self.folder(key)
-        shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         return folder
+
+    def remove(self, key: str) -> None:
+        """Remove a cell."""
+        shutil.rmtree(self.folder(key), ignore_errors=True)
 
 
 def _score(values: list[float | None]) -> tuple[float, ...]:

@@ -11,7 +11,9 @@ from typing import Any
 
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit_mitigate.data import Columns
-from fairaudit_mitigate.methods.method import NOTHING
+from fairaudit_mitigate.methods import find_method
+from fairaudit_mitigate.methods.method import EVERYTHING, NOTHING
+from fairaudit_mitigate.mlp_config import own_rate
 from fairaudit_mitigate.settings import SELECT, Settings
 
 KEEP = ("none", "best", "all")
@@ -130,26 +132,27 @@ def contests(plan: Plan) -> tuple[Contest, ...]:
         for data, model in product(plan.data, plan.models)
         for run in plan.runs
         if data.name in run.data and model.name in run.models
-        for contest in _of_run(run, data.name, model.name, plan.tune)
+        for contest in _of_run(run, data.name, model, plan.tune)
     )
 
 
-def _of_run(run: RunSpec, data: str, model: str, tune: Tune | None) -> Iterator[Contest]:
+def _of_run(run: RunSpec, data: str, model: ModelSpec, tune: Tune | None) -> Iterator[Contest]:
     over = {k: v for k, v in run.lists.items() if tune is not None and k in tune.over}
     seeds = run.lists.get(SEED, (0,))
     rest = {k: v for k, v in run.lists.items() if k not in over and k != SEED}
     first = seeds[0] if tune is None or not over else tune.seed
     for fixed in combinations(rest):
-        tried = [settings_of({**fixed, **chosen, SEED: first}) for chosen in combinations(over)]
-        yield Contest(run.name, data, model, run.dtype, tuple(dict.fromkeys(tried)), seeds)
+        tried = [settings_of({**fixed, **chosen, SEED: first}, model.path) for chosen in combinations(over)]
+        yield Contest(run.name, data, model.name, run.dtype, tuple(dict.fromkeys(tried)), seeds)
 
 
-def settings_of(values: Mapping[str, Any]) -> Settings:
-    """The settings with the method's own values where none are given.
+def settings_of(values: Mapping[str, Any], model: str = "") -> Settings:
+    """The settings with the method's own values where none are given, for this model (an MLP has a rate of its own).
 
     Raises FairauditError as they do, and for a method that trains nothing.
     """
-    found = Settings(**values)
+    everything = find_method(values["method"]).trains == EVERYTHING
+    found = Settings(**own_rate(model, values, everything))
     if found.spec.trains == NOTHING:
         raise FairauditError(
             f"{found.method} trains nothing, so a sweep cannot run it; leave it out, or use "

@@ -14,7 +14,7 @@ from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.toml_lines import Place, line_numbers, shown, syntax_error
 from fairaudit_mitigate.data import Columns
 from fairaudit_mitigate.methods import METHODS
-from fairaudit_mitigate.methods.method import Terms
+from fairaudit_mitigate.methods.method import TERMS
 from fairaudit_mitigate.settings import SELECT, Settings
 from fairaudit_mitigate.sweeping.plan import (
     KEEP,
@@ -30,7 +30,6 @@ from fairaudit_mitigate.sweeping.plan_table import Table
 
 DTYPES = ("auto", "float32", "bfloat16")
 _TOP = ("schema", "select", "reference", "keep", "data", "model", "common", "run", "tune", "table", "search")
-_PENALTY = tuple(f.name for f in fields(Terms) if f.name != "sampling")
 _WORDS = {int: "a whole number", float: "a number", str: "a text", bool: "true or false", tuple: "a list"}
 
 
@@ -156,7 +155,7 @@ def _of_methods(
     where = _known(table, "data", data), _known(table, "model", models)
     found = []
     for method in methods:
-        lists = _without_penalty(shared, method) | own | {"method": (method,)}
+        lists = _read_by(method, shared) | own | {"method": (method,)}
         _check(lists, table, common)
         found.append(RunSpec(name or method, lists, where[0], where[1], dtype))
     return found
@@ -182,13 +181,10 @@ def _alone(values: Mapping[str, Any], key: str) -> str:
     return ""
 
 
-def _without_penalty(shared: Mapping[str, Any], method: str) -> dict[str, Any]:
+def _read_by(method: str, shared: Mapping[str, Any]) -> dict[str, Any]:
     """What all runs share, less the terms that the method does not read: it is not run once per λ."""
     spec = METHODS.get(method)
-    if spec is None or spec.penalises:
-        return dict(shared)
-    read = ("adjustment",) if spec.terms.adjustment else ()  # group DRO's
-    return {k: v for k, v in shared.items() if k in read or k not in _PENALTY}
+    return {k: v for k, v in shared.items() if spec is None or k not in TERMS or k in spec.reads}
 
 
 def _known(table: Table, key: str, every: Sequence[str]) -> tuple[str, ...]:

@@ -43,6 +43,9 @@ class Runner:
         roles = _roles(work, bench)
         try:
             record = self._fitted(cell, work, roles)
+        except KeyboardInterrupt:
+            self.shelf.remove(cell.key)
+            raise
         except Exception as error:  # one cell that fails must not cost the others
             record = Record(cell.key, FAILED, _reason(error), asdict(cell.settings), roles=roles)
             self.shelf.drop_artefact(cell.key)
@@ -87,15 +90,11 @@ class Runner:
 
     def _fitted(self, cell: Cell, work: Work, roles: Roles) -> Record:
         from fairaudit_mitigate.artefact import save
-        from fairaudit_mitigate.device import pick_device
         from fairaudit_mitigate.evidence import write_history
         from fairaudit_mitigate.halves import halves
-        from fairaudit_mitigate.meter import start
         from fairaudit_mitigate.predictions import predictions_of, write_predictions
 
-        cost = start(pick_device(self.device))
         fitted = cell.settings.spec.fit(work.task)
-        seconds, peak = cost.seconds(), cost.peak()
         save(fitted.model, work.classifier, work.folder)
         write_history(work.folder, fitted.history)
         trained = replace(work.classifier, model=fitted.model)
@@ -108,8 +107,8 @@ class Runner:
         self._audit(cell.key, VALIDATION, roles)
         return Record(
             cell.key, DONE, None, asdict(cell.settings), self.score(path, roles), self.select,
-            round(seconds, 3), peak, fitted.adaptation.trainable, fitted.adaptation.total,
-            fitted.best.step, roles,
+            round(fitted.seconds - fitted.ready, 3), fitted.peak_memory,
+            fitted.adaptation.trainable, fitted.adaptation.total, fitted.best.step, roles,
         )  # fmt: skip
 
     def _audit(self, key: str, split: str, roles: Roles) -> None:

@@ -17,7 +17,15 @@ from typing import TYPE_CHECKING, Any
 from fairaudit.errors import FairauditError
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.sweeping.cells import Record
-from fairaudit_mitigate.sweeping.plan import SEED, Contest, Plan, RunSpec, combinations, settings_of
+from fairaudit_mitigate.sweeping.plan import (
+    SEED,
+    Contest,
+    ModelSpec,
+    Plan,
+    RunSpec,
+    combinations,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from optuna.study import Study
@@ -62,18 +70,18 @@ def spaces(plan: Plan) -> tuple[Space, ...]:
         for model in plan.models
         for run in plan.runs
         if data.name in run.data and model.name in run.models
-        for space in _of_run(run, data.name, model.name, plan)
+        for space in _of_run(run, data.name, model, plan)
     )
 
 
-def _of_run(run: RunSpec, data: str, model: str, plan: Plan) -> Iterator[Space]:
+def _of_run(run: RunSpec, data: str, model: ModelSpec, plan: Plan) -> Iterator[Space]:
     bounds = _bounds(run, plan)
     seeds = run.lists.get(SEED, (0,))
     first = plan.tune.seed if plan.tune is not None else seeds[0]
     rest = {k: v for k, v in run.lists.items() if k not in bounds and k != SEED}
     for values in combinations(rest):
-        base = settings_of({**values, SEED: first})
-        yield Space(Contest(run.name, data, model, run.dtype, (base,), seeds), bounds)
+        base = settings_of({**values, SEED: first}, model.path)
+        yield Space(Contest(run.name, data, model.name, run.dtype, (base,), seeds), bounds)
 
 
 def _bounds(run: RunSpec, plan: Plan) -> dict[str, tuple[float, float]]:

@@ -52,7 +52,11 @@ def sweep(
             write_text(shelf.root / PLAN, plan.text)
             work = _Work(plan, shelf, found, device, voice)
             every = work.search(searcher, asked) if searcher else every
-            work.everything(every, retry)
+            try:
+                work.everything(every, retry)
+            except KeyboardInterrupt:
+                voice.say(f"finished cells are kept (now {work.done} more); the same command goes on.")
+                raise
             shutil.rmtree(shelf.cache, ignore_errors=True)  # large, and quickly computed again
     elif searcher:
         every = tuple(searcher.contest(s) for s in asked)
