@@ -83,7 +83,7 @@ def run(
         voice.say(warning)
     for path in draw(results, summary, plots) if plots else ():
         voice.say(f"wrote {path}")
-    code, notes = _exit_code(results), page.notes(summary, tests, drawn)
+    code, told = _exit_code(results), [page.chosen(summary), *page.notes(summary, tests, drawn)]
     blocks = page.page(results, summary, tests, drawn)
     every = [*(("t", t) for t in tests), *(("bootstrap", t) for t in drawn or ())]
     writers: dict[str, Callable[[], str]] = {
@@ -91,9 +91,9 @@ def run(
             page.SCHEMA, page.VERSION, page.content(results, summary, tests, drawn), exit_code=code
         ),
         "text": lambda: text.plain(text.lines(blocks)),
-        "md": lambda: "\n".join([tables.markdown(summary, tests), *notes, ""]),
+        "md": lambda: "\n".join([tables.markdown(summary, tests), *told, ""]),
         "csv": lambda: tables.comma(summary, tests),
-        "latex": lambda: "".join([tables.latex(summary, tests), *(f"% {note}\n" for note in notes)]),
+        "latex": lambda: "".join([tables.latex(summary, tests), *(f"% {note}\n" for note in told)]),
         "tests": lambda: tables.differences(every),
     }
     return Shown(blocks, writers, code)

@@ -122,6 +122,16 @@ def _table(lines: Sequence[Line], summary: Summary, tests: Sequence[Contrast]) -
     )
 
 
+def chosen(summary: Summary) -> str:
+    """The settings of every line, in one: for tables that have no column for them."""
+    places = {(line.data, line.model) for line in summary.lines}
+    told = [
+        (line.run if len(places) == 1 else f"{line.data} · {line.model} · {line.run}", chosen_of(line))
+        for line in summary.lines
+    ]
+    return "Chosen: " + "; ".join(f"{name}: {settings}" for name, settings in told if settings) + "."
+
+
 def chosen_of(line: Line) -> str:
     """The settings of a line that plans vary: rank, λ, learning rate."""
     found = _settings(line)
