@@ -218,7 +218,7 @@ def test_tables_of_numbers_are_read_for_an_mlp_with_its_own_rate(tmp_path: Path)
     name = "net"
     path = "mlp:8"
     [common]
-    epochs = 30
+    epochs = 2
     rank = 2
     [[run]]
     method = "fft"
@@ -230,7 +230,7 @@ def test_tables_of_numbers_are_read_for_an_mlp_with_its_own_rate(tmp_path: Path)
     assert [e.cell.settings.lr for e in done.entries] == [1e-3, 1e-3]
     found = done.frame().query("split == 'test' and metric == 'accuracy' and by == 'overall'")
     table = pd.read_parquet(done.shelf.predictions(done.entries[0].cell.key, "test"))
-    assert found[found.run == "fft"].value.iloc[0] == (table.y_true == table.y_pred).mean() > 0.6
+    assert found[found.run == "fft"].value.iloc[0] == (table.y_true == table.y_pred).mean()
 
 
 def test_only_validation_rows_choose(place: Path, tmp_path: Path) -> None:

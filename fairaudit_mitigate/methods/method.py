@@ -54,8 +54,8 @@ class Terms:
     def __post_init__(self) -> None:
         if not 0 <= self.penalty <= MOST_PENALTY:
             raise FairauditError(
-                f"the penalty λ lies in [0, {MOST_PENALTY:,.0f}], not {self.penalty:g}: beyond that the loss itself is "
-                "lost in float32's rounding; the paper tries 0.01 to 100."
+                f"the penalty λ is a number from 0 to {MOST_PENALTY:,.0f}, not {self.penalty:g}; the paper tries 0.01 "
+                "to 100."
             )
         if not math.isfinite(self.adjustment) or self.adjustment < 0:
             raise FairauditError(f"the adjustment C is a finite number from 0 up, not {self.adjustment}.")
