@@ -137,8 +137,12 @@ def pareto_figure(accuracy: Measure, fair: Measure, spots: Sequence[Spot], style
     front = sorted((s for s in spots if s.front), key=lambda s: s.x)
     ring: dict[str, Any] = {"color": "#444444", "linewidth": 0.9, "markerfacecolor": "none", "markersize": 11}
     ax.plot([one * s.x for s in front], [other * s.y for s in front], "--o", zorder=0, **ring)
+    middle = (max(s.x for s in spots) + min(s.x for s in spots)) / 2
     for s in _apart(front, spots):
-        ax.annotate(s.label, (one * s.x, other * s.y), xytext=(7, 5), textcoords="offset points", fontsize=7)
+        inward: dict[str, Any] = {"xytext": (-7, 5), "ha": "right"} if s.x > middle else {"xytext": (7, 5)}
+        ax.annotate(
+            s.label, (one * s.x, other * s.y), textcoords="offset points", fontsize=7, **inward
+        )  # no label runs over the frame
     ax.set_xlabel(_named(accuracy, [accuracy]), fontsize=9)
     better = "higher" if fair.better > 0 else "lower"
     ax.set_ylabel(f"{_named(fair, [fair])}, {better} is fairer", fontsize=9)
