@@ -83,7 +83,7 @@ def run(
         voice.say(warning)
     for path in draw(results, summary, plots) if plots else ():
         voice.say(f"wrote {path}")
-    code, told = _exit_code(results), [page.chosen(summary), *page.notes(summary, tests, drawn)]
+    code, told = _exit_code(results), [*page.chosen(summary), *page.notes(summary, tests, drawn)]
     blocks = page.page(results, summary, tests, drawn)
     every = [*(("t", t) for t in tests), *(("bootstrap", t) for t in drawn or ())]
     writers: dict[str, Callable[[], str]] = {

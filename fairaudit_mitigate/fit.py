@@ -72,11 +72,11 @@ def training_groups(rows: Rows, settings: Settings) -> Groups:
             f"{settings.method} compares groups and the train rows have one ({held}); choose other --groups."
         )
     idle = undivided(kind, rows.y_true, rows.sensitive)
-    if settings.spec.compares_groups and idle:
+    if settings.spec.compares_groups and idle and not settings.spec.fits_validation:
         column, value = idle
         raise FairauditError(
-            f"every train row has {column}={value}, so there is nothing to compare by it; leave the attribute out, or "
-            "choose other --groups."
+            f"all train rows that have a {column} have {column}={value}, so there is nothing to compare by it; name "
+            "other attributes with -s, or choose other --groups."
         )
     return groups
 

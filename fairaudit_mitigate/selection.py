@@ -59,16 +59,21 @@ class Selector:
         return found
 
     def _check_finite(self, logits: npt.NDArray[np.float32], step: int) -> None:
-        bad = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+        never = np.isneginf(logits)  # a class ruled out: fine, as long as another is left
+        bad = np.flatnonzero(~(np.isfinite(logits) | never).all(axis=1) | never.all(axis=1))
         if not len(bad):
             return
         columns = {"class": self.rows.y_true, **self.rows.sensitive}
         cells = [" & ".join(f"{k}={v[i]}" for k, v in columns.items() if v[i] is not None) for i in bad]
         named = list(dict.fromkeys(cells))
         shown = ", ".join(named[:5]) + (f" and {len(named) - 5} more" if len(named) > 5 else "")
+        where = f"on {len(bad):,} of {len(logits):,} val rows (groups: {shown})"
+        if step == 0:
+            raise FairauditError(
+                f"the model before training has outputs that are not finite {where}; check it."
+            )
         raise FairauditError(
-            f"the model's outputs are not finite at step {step} on {len(bad):,} of {len(logits):,} val rows "
-            f"(groups: {shown}); lower --lr or --penalty, and begin anew: --resume would meet them again."
+            f"the model's outputs are not finite at step {step} {where}; lower --lr or --penalty in a new run."
         )
 
     def score(self, metrics: Mapping[str, float]) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 
 from fairaudit.errors import FairauditError, did_you_mean
@@ -129,19 +128,25 @@ class Settings:
         return replace(own, **{name: value for name, value in given.items() if value is not None})
 
     def check_read(self) -> None:
-        """Raise FairauditError for a setting that is not the default and that the method does not read."""
-        spec = self.spec
-        unread = {name for name in TERMS if name not in spec.reads}
-        unread |= set(() if spec.adapts else _OF_LORA) | set(() if spec.trains_by_steps else _OF_STEPS)
-        self._refuse(unread, f"means nothing to {self.method}")
-        if spec.penalises and self.terms.estimate != MEMORY:
-            self._refuse(_OF_MEMORY, f"is of --estimate {MEMORY}, not of {self.terms.estimate}")
-
-    def _refuse(self, names: Iterable[str], why: str) -> None:
-        given = [f.name for f in fields(self) if f.name in names and getattr(self, f.name) != f.default]
+        """Raise FairauditError for a setting that is not the default and that is not read."""
+        names = self.unread()
+        given = [f for f in fields(self) if f.name in names and getattr(self, f.name) not in (f.default, [])]
         if given:
-            flag = given[0].replace("_", "-")
-            raise FairauditError(f"--{flag} {why}; leave it out, or choose another method (mitigate --list).")
+            flag, method = given[0].name.replace("_", "-"), self.method
+            if given[0].name in self.spec.reads:
+                method = f"--estimate {self.terms.estimate}"
+            raise FairauditError(f"--{flag} means nothing to {method}; leave it out (see mitigate --list).")
+
+    def unread(self) -> frozenset[str]:
+        """The settings that mean nothing here: to the method, or to the estimate of group losses."""
+        of_memory = self.spec.penalises and self.terms.estimate != MEMORY
+        return unread_by(self.spec) | (frozenset(_OF_MEMORY) if of_memory else frozenset())
+
+    def read_only(self) -> Settings:
+        """The same with everything unread at its default, or at the method's own value."""
+        plain = {f.name: f.default for f in fields(self)} | {"lr": self.spec.learning_rate}
+        own = plain | asdict(self.spec.terms)
+        return replace(self, **{name: own[name] for name in self.unread()})
 
     def resolved(self) -> Settings:
         """The same with the method's own values where none were given, as a manifest records them."""
@@ -151,6 +156,13 @@ class Settings:
     def rate(self) -> float:
         """The learning rate: the one given, else the method's own."""
         return self.spec.learning_rate if self.lr is None else self.lr
+
+
+def unread_by(method: Method) -> frozenset[str]:
+    """The settings that this method does not read, whatever their values."""
+    terms = {name for name in TERMS if name not in method.reads}
+    lora, steps = () if method.adapts else _OF_LORA, () if method.trains_by_steps else _OF_STEPS
+    return frozenset(terms | {*lora, *steps})
 
 
 def last_blocks(adapt: str) -> int | None:

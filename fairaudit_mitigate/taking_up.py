@@ -46,8 +46,8 @@ class TakeUpMemory(TrainerCallback):
 class FollowEpochs(TrainerCallback):
     """Tells the order of the rows which epoch begins.
 
-    Trainer does too, but cannot reach it where training is taken up inside an epoch: accelerate puts more wrappers
-    around the sampler (for resuming, for ranks) than Trainer looks through.
+    Trainer does too, but on several ranks accelerate puts more wrappers around the sampler than Trainer looks through,
+    and most of all where training is taken up inside an epoch. On one process this repeats what Trainer said.
     """
 
     def on_epoch_begin(

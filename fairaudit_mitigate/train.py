@@ -316,7 +316,7 @@ def _not_finite(number: int, record: Mapping[str, object]) -> str:
     names = [name for name, loss in losses.items() if not math.isfinite(loss)] or ["(missing)"]
     return (
         f"the loss is not finite at step {number} (groups: {', '.join(names)}); "
-        "lower --lr or --penalty, and begin anew: --resume would meet it again."
+        "lower --lr or --penalty in a new run."
     )
 
 

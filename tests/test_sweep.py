@@ -200,7 +200,7 @@ def test_an_interrupted_cell_leaves_nothing(
     monkeypatch.setattr(Runner, "_fitted", fitted)
     with pytest.raises(KeyboardInterrupt):
         do(place, tmp_path / "s", PLAN, only="· lora", voice=Voice(said.append))
-    assert said[-1] == "finished cells are kept (now 1 more); the same command goes on."
+    assert said[-1] == "cells that have ended are kept (1 of them now); the same command goes on."
     assert len(list((tmp_path / "s" / "cells").iterdir())) == 1
     assert [e.status for e in do(place, tmp_path / "s", PLAN, only="· lora").entries] == ["done", "done"]
     assert len(calls) == 3

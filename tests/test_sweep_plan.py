@@ -42,7 +42,7 @@ name = "fair"
 lr = 1
 """)
     by_run = {r.name: [c for c in contests(found) if c.run == r.name] for r in found.runs}
-    assert {k: len(v) for k, v in by_run.items()} == {"lora": 2, "fft": 2, "fair": 4}
+    assert {k: len(v) for k, v in by_run.items()} == {"lora": 2, "fft": 1, "fair": 4}
     assert all(len(c.candidates) == 1 and c.seeds == (0, 1, 2) for v in by_run.values() for c in v)
     pairs = {(c.candidates[0].rank, c.candidates[0].penalty) for c in by_run["fair"]}
     assert pairs == {(2, 0.1), (2, 1.0), (4, 0.1), (4, 1.0)}
@@ -180,5 +180,8 @@ def test_settings_that_came_later_leave_the_keys_of_cells_alone() -> None:
     """The keys as the first release of sweeps made them: a finished cell is found by every later one."""
     settings = [settings_of({"method": m}) for m in ("lora", "fairlora")]
     assert [Cell("d", "m", s, "auto").key for s in settings] == KEYS
-    assert Cell("d", "m", replace(settings[0], decay=0.5), "auto").key != KEYS[0]
+    assert Cell("d", "m", replace(settings[0], decay=0.5), "auto").key == KEYS[0]  # lora has no memory
+    remembers = replace(settings[1], estimate="memory")
+    keys = {Cell("d", "m", replace(remembers, decay=d), "auto").key for d in (0.5, 0.9)}
+    assert len({*keys, KEYS[1]}) == 3
     assert Cell("d", "m", replace(settings[0], adapt="last-2"), "auto").key != KEYS[0]

@@ -125,7 +125,7 @@ def test_one_seed_has_no_spread_and_no_test(tmp_path: Path) -> None:
     tests = t_tests(summary, ("accuracy",))
     assert "±" not in tables.markdown(summary, tests)
     assert page.notes(summary, tests) == ["No test of the differences from lora: one seed."]
-    told = page.chosen(summary)
+    (told,) = page.chosen(summary)
     assert all(f"{x.data} · {x.model} · {x.run}: {page.chosen_of(x)}" in told for x in summary.lines)
     assert told.count("; ") == len(summary.lines) - 1
 

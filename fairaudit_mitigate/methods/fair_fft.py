@@ -1,6 +1,6 @@
 """Full fine-tuning with FairLoRA's penalty (the paper's FairFFT)."""
 
-from fairaudit_mitigate.methods.method import EVERYTHING, Method, penalised
+from fairaudit_mitigate.methods.method import EVERYTHING, TERMS, Method, penalised
 
 METHOD = Method(
     "fair-fft",
@@ -12,4 +12,5 @@ METHOD = Method(
     needs="groups of the train rows",
     choose="to see what the penalty does without LoRA; as costly as fft",
     paper="FairLoRA's FairFFT, arXiv 2410.17358",
+    reads=TERMS,
 )

@@ -1,6 +1,6 @@
 """FairLoRA as published (arXiv 2410.17358): LoRA with a penalty on the variance of the group losses."""
 
-from fairaudit_mitigate.methods.method import ADAPTER, Method, penalised
+from fairaudit_mitigate.methods.method import ADAPTER, TERMS, Method, penalised
 
 METHOD = Method(
     "fairlora",
@@ -12,4 +12,5 @@ METHOD = Method(
     needs="groups of the train rows",
     choose="to reproduce the paper; it also pushes well-served groups down, so look at accuracy as λ grows",
     paper="FairLoRA, arXiv 2410.17358",
+    reads=TERMS,
 )

@@ -1,6 +1,16 @@
 """FairLoRA repaired: balanced batches, and only groups whose remembered loss is above the mean are pulled."""
 
-from fairaudit_mitigate.methods.method import ADAPTER, BALANCED, MEAN, MEMORY, UP, Method, Terms, penalised
+from fairaudit_mitigate.methods.method import (
+    ADAPTER,
+    BALANCED,
+    MEAN,
+    MEMORY,
+    TERMS,
+    UP,
+    Method,
+    Terms,
+    penalised,
+)
 
 METHOD = Method(
     "fairlora-up",
@@ -16,4 +26,5 @@ METHOD = Method(
     needs="groups of the train rows",
     choose="where the worst cell counts most; λ means the same for any number of groups; compare balanced-lora",
     paper="a repair of FairLoRA, arXiv 2410.17358: one side, a memory, weights that add up to 1",
+    reads=TERMS,
 )

@@ -1,6 +1,6 @@
 """Full fine-tuning: every weight."""
 
-from fairaudit_mitigate.methods.method import EVERYTHING, ORDER, Method, mean_loss
+from fairaudit_mitigate.methods.method import EVERYTHING, SAMPLING_ONLY, Method, mean_loss
 
 METHOD = Method(
     "fft",
@@ -11,5 +11,5 @@ METHOD = Method(
     mean_loss,
     choose="where memory and time are no object; the rival of fair-fft, as lora is of fairlora",
     paper="compared with LoRA in FairLoRA, arXiv 2410.17358",
-    reads=ORDER,
+    reads=SAMPLING_ONLY,
 )

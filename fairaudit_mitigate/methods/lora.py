@@ -1,6 +1,6 @@
 """Plain LoRA: the baseline of every comparison."""
 
-from fairaudit_mitigate.methods.method import ADAPTER, ORDER, Method, mean_loss
+from fairaudit_mitigate.methods.method import ADAPTER, SAMPLING_ONLY, Method, mean_loss
 
 METHOD = Method(
     "lora",
@@ -11,5 +11,5 @@ METHOD = Method(
     mean_loss,
     choose="as the rival of every other method: what fine-tuning alone does to the groups",
     paper="Hu et al. 2021, arXiv 2106.09685",
-    reads=ORDER,
+    reads=SAMPLING_ONLY,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fairaudit.errors import FairauditError
@@ -27,7 +27,7 @@ SIDES = (BOTH, UP)
 #: Whence the group losses: this step's rows, the same with its bias taken out, or a memory across steps.
 BATCH, CORRECTED, MEMORY = "batch", "corrected", "memory"
 ESTIMATES = (BATCH, CORRECTED, MEMORY)
-#: A row's weight is 1 + 2λ(L_g − L̄)/…; where the second part is above 2²³ float32 rounds the first away.
+#: A convention, far above the paper's 100: from here on float32 begins to lose the mean loss beside the penalty.
 MOST_PENALTY = 1e6
 
 
@@ -54,7 +54,7 @@ class Terms:
     def __post_init__(self) -> None:
         if not 0 <= self.penalty <= MOST_PENALTY:
             raise FairauditError(
-                f"the penalty λ is a number from 0 to {MOST_PENALTY:,.0f}, not {self.penalty:g}; the paper tries 0.01 "
+                f"the penalty λ is a number from 0 to {MOST_PENALTY:,.0f}, not {self.penalty}; the paper tries 0.01 "
                 "to 100."
             )
         if not math.isfinite(self.adjustment) or self.adjustment < 0:
@@ -75,9 +75,9 @@ class Terms:
             )
 
 
-#: The fields of `Terms`, and what of them remains where no penalty is.
+#: The fields of `Terms`, and the one that is left where the objective has no terms.
 TERMS = tuple(Terms.__dataclass_fields__)
-ORDER = ("sampling",)
+SAMPLING_ONLY = ("sampling",)
 
 
 def train(task: Task) -> Fitted:
@@ -109,7 +109,7 @@ class Method:
     choose: str = ""
     paper: str = ""
     fits_validation: bool = False
-    reads: tuple[str, ...] = TERMS
+    reads: tuple[str, ...] = field(kw_only=True)
 
     @property
     def adapts(self) -> bool:

@@ -10,10 +10,10 @@ from fairaudit_mitigate import policy_loop
 from fairaudit_mitigate.data import TEST, Columns, Rows, read_rows, with_validation
 from fairaudit_mitigate.manifest import data_checksums, model_checksums
 from fairaudit_mitigate.methods import find_method
-from fairaudit_mitigate.mlp_config import mlp_of
+from fairaudit_mitigate.mlp_config import NAME, Fresh, mlp_of
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.sweeping.cells import Cell
-from fairaudit_mitigate.sweeping.plan import DataSpec, ModelSpec, Plan, RunSpec
+from fairaudit_mitigate.sweeping.plan import DataSpec, ModelSpec, Plan, RunSpec, contests
 
 if TYPE_CHECKING:
     from fairaudit.policy import Policy
@@ -55,18 +55,23 @@ class Bench:
 
 
 def benches(plan: Plan, say: Say) -> dict[tuple[str, str], Bench]:
-    """Every data set with every model of the plan, by their names."""
+    """Every data set with every model that a run of the plan puts together, by their names."""
     policy = _policy(plan)
-    models = [(spec, model_checksums(spec.path) or {"hub": spec.path}) for spec in plan.models]
+    tables: dict[tuple[str, str | None], Table] = {}
     found = {}
-    for data in plan.data:
-        tables: dict[str | None, Table] = {}  # read once for all models that read images or texts
-        for spec, checksums in models:
-            reader = None if mlp_of(spec.path) is None else spec.path
-            if reader not in tables:
-                tables[reader] = _table(plan, data, policy, say, reader)
-            found[data.name, spec.name] = Bench(tables[reader], spec, dict(checksums))
+    for data, name in dict.fromkeys((c.data, c.model) for c in contests(plan)):
+        model, reader = plan.model(name), reader_of(plan.model(name).path)
+        if (data, reader) not in tables:
+            tables[data, reader] = _table(plan, plan.spec(data), policy, say, reader)
+        checksums = model_checksums(model.path) or {"hub": model.path}
+        found[data, name] = Bench(tables[data, reader], model, dict(checksums))
     return found
+
+
+def reader_of(model: str) -> str | None:
+    """What a table is read for: images or texts (None), numbers (any fresh MLP), the columns of an MLP's folder."""
+    mlp = mlp_of(model)
+    return None if mlp is None else NAME if isinstance(mlp, Fresh) else model
 
 
 def _fits_validation(run: RunSpec) -> bool:

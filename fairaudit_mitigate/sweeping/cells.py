@@ -20,6 +20,8 @@ RECORD, VALIDATION, TEST = "cell.json", "validation", "test"
 #: The terms that stand in a key always; those that came later only where they are not `Terms`' default.
 _FIRST_TERMS = ("penalty", "reduction", "sided", "estimate", "sampling")
 DONE, FAILED = "done", "failed"
+#: What a trained model lies in; `base`: the MLP that an adapter was put on.
+ARTEFACTS, BASE = ("adapter", "model"), "base"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,14 @@ class Cell:
         """The name of its folder: 16 hexadecimal digits of the SHA-256 of settings and inputs.
 
         The names of data set, model and run in the plan are no part of it, so that renaming costs nothing; nor is
-        the folder of cached activations, which changes nothing; a λ or learning rate that the method does not read
-        counts as the method's own. Settings at their default are left out, so that a
+        the folder of cached activations, which changes nothing; what the method does not read
+        counts as its own value. Settings at their default are left out, so that a
         later release with more of them finds the cells of this one.
         """
         plain = {f.name: f.default for f in fields(Settings)} | {
             f.name: f.default for f in fields(Terms) if f.name not in _FIRST_TERMS
         }
-        given = {**asdict(self.settings), **_unread(self.settings)}
+        given = asdict(self.settings.read_only())
         settings = {k: v for k, v in given.items() if v != plain[k] and k != "cache"}
         whole = {"settings": settings, "dtype": self.dtype, "inputs": self.inputs}
         text = json.dumps(whole, sort_keys=True, default=list)
@@ -55,16 +57,6 @@ class Cell:
         s = self.settings
         penalty = f" λ={s.terms.penalty:g}" if s.spec.penalises else ""
         return f"{self.data} · {self.model} · {s.method} rank={s.rank}{penalty} lr={s.rate:g} seed={s.seed}"
-
-
-def _unread(settings: Settings) -> dict[str, float]:
-    """λ and learning rate where the method does not read them: its own, whatever was given."""
-    spec, found = settings.spec, {}
-    if settings.penalty is not None and not spec.penalises:
-        found["penalty"] = spec.terms.penalty
-    if settings.lr is not None and not spec.trains_by_steps:
-        found["lr"] = spec.learning_rate
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +79,10 @@ class Roles:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What came of a cell, as `cell.json` keeps it. `score`: what chooses, higher is better, first number first."""
+    """What came of a cell, as `cell.json` keeps it. `score`: what chooses, higher is better, first number first.
+
+    `ready`: of the `seconds`, those before the first step; activations that other cells use too are computed then.
+    """
 
     key: str
     status: str
@@ -96,6 +91,7 @@ class Record:
     score: tuple[float, ...] = ()
     select: str = ""
     seconds: float | None = None
+    ready: float = 0.0
     peak_memory: int | None = None
     trainable: int | None = None
     parameters: int | None = None
@@ -165,13 +161,12 @@ class Shelf:
     def artefact(self, key: str) -> Path | None:
         """The trained model of a cell, where it is still there."""
         folder = self.folder(key)
-        return next((folder / n for n in ("adapter", "model") if (folder / n).is_dir()), None)
+        return next((folder / n for n in ARTEFACTS if (folder / n).is_dir()), None)
 
     def drop_artefact(self, key: str) -> None:
         """Remove the trained model of a cell."""
-        found = self.artefact(key)
-        if found is not None:
-            shutil.rmtree(found)
+        for name in (*ARTEFACTS, BASE):
+            shutil.rmtree(self.folder(key) / name, ignore_errors=True)
 
     def clear(self, key: str) -> Path:
         """An empty folder for a cell that begins."""

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from fairaudit.report.blocks import Block, Cell, Column, Facts, Heading, Items, Sentence, Table
+from fairaudit_mitigate.methods.method import TERMS
+from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.sweeping.results import Results
 from fairaudit_mitigate.sweeping.significance import Contrast, line_of
 from fairaudit_mitigate.sweeping.summary import Line, Summary
@@ -122,20 +124,25 @@ def _table(lines: Sequence[Line], summary: Summary, tests: Sequence[Contrast]) -
     )
 
 
-def chosen(summary: Summary) -> str:
-    """The settings of every line, in one: for tables that have no column for them."""
+def chosen(summary: Summary) -> list[str]:
+    """The settings of every line, as one note: for tables that have no column for them. Nothing to tell: none."""
     places = {(line.data, line.model) for line in summary.lines}
     told = [
         (line.run if len(places) == 1 else f"{line.data} · {line.model} · {line.run}", chosen_of(line))
         for line in summary.lines
     ]
-    return "Chosen: " + "; ".join(f"{name}: {settings}" for name, settings in told if settings) + "."
+    shown = "; ".join(f"{name}: {settings}" for name, settings in told if settings)
+    return [f"Settings: {shown}."] if shown else []
 
 
 def chosen_of(line: Line) -> str:
-    """The settings of a line that plans vary: rank, λ, learning rate."""
+    """The settings of a line that plans vary: rank, λ, learning rate; terms and epochs where they are no default."""
     found = _settings(line)
-    return ", ".join(f"{shown} {found[k]:g}" for k, shown in _TOLD.items() if found.get(k) is not None)
+    told = [f"{shown} {found[k]:g}" for k, shown in _TOLD.items() if found.get(k) is not None]
+    own, unread = line.settings.spec.terms, line.settings.unread()
+    terms = [k for k in TERMS if k not in (*_TOLD, *unread) and found[k] != getattr(own, k)]
+    epochs = [] if found["epochs"] == Settings().epochs or "epochs" in unread else ["epochs"]
+    return ", ".join([*told, *(f"{k} {found[k]}" for k in (*terms, *epochs))])
 
 
 def _settings(line: Line) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path
 from types import NoneType
@@ -14,8 +14,7 @@ from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit.toml_lines import Place, line_numbers, shown, syntax_error
 from fairaudit_mitigate.data import Columns
 from fairaudit_mitigate.methods import METHODS
-from fairaudit_mitigate.methods.method import TERMS
-from fairaudit_mitigate.settings import SELECT, Settings
+from fairaudit_mitigate.settings import SELECT, Settings, unread_by
 from fairaudit_mitigate.sweeping.plan import (
     KEEP,
     DataSpec,
@@ -155,7 +154,9 @@ def _of_methods(
     where = _known(table, "data", data), _known(table, "model", models)
     found = []
     for method in methods:
-        lists = _read_by(method, shared) | own | {"method": (method,)}
+        if len(methods) == 1:
+            _refuse_unread(table, own, method)
+        lists = _read_by(method, shared | own) | {"method": (method,)}
         _check(lists, table, common)
         found.append(RunSpec(name or method, lists, where[0], where[1], dtype))
     return found
@@ -182,9 +183,18 @@ def _alone(values: Mapping[str, Any], key: str) -> str:
 
 
 def _read_by(method: str, shared: Mapping[str, Any]) -> dict[str, Any]:
-    """What all runs share, less the terms that the method does not read: it is not run once per λ."""
-    spec = METHODS.get(method)
-    return {k: v for k, v in shared.items() if spec is None or k not in TERMS or k in spec.reads}
+    """What several runs share, less what the method does not read: it is not run once per λ."""
+    unread = unread_by(METHODS[method]) if method in METHODS else ()
+    return {k: v for k, v in shared.items() if k not in unread}
+
+
+def _refuse_unread(table: Table, own: Mapping[str, Any], method: str) -> None:
+    """Raise what the table says that its method does not read, unless it is the default."""
+    unread = unread_by(METHODS[method]) if method in METHODS and method != "threshold" else ()
+    plain = asdict(Settings())
+    name = next((k for k, values in own.items() if k in unread and values != (plain[k],)), None)
+    if name is not None:
+        raise table.error(name, f"{name} means nothing to {method}; take it out.")
 
 
 def _known(table: Table, key: str, every: Sequence[str]) -> tuple[str, ...]:
@@ -271,6 +281,8 @@ def _search(top: Table) -> dict[str, tuple[float, float]]:
         numbers = [v for v in given if type(v) in (int, float)] if isinstance(given, list) else []
         if len(numbers) != 2 or len(given) != 2 or not 0 < numbers[0] < numbers[1] < float("inf"):
             raise table.error(key, f"{key} is the least and the greatest value above 0, as in [0.01, 10].")
+        ends = [_typed(table, key, v, _hints()[key]) for v in numbers]
+        _pointed(table, key, lambda name=key, ends=ends: [Settings(**{name: v}) for v in ends])  # type: ignore[misc]
         found[key] = (numbers[0], numbers[1])
     return found
 

@@ -39,19 +39,24 @@ class Runner:
         """
         said: list[str] = []
         folder = self.shelf.clear(cell.key)
-        work = self._prepared(cell, bench, folder, Voice(said.append, self.progress))
-        roles = _roles(work, bench)
         try:
-            record = self._fitted(cell, work, roles)
-        except KeyboardInterrupt:
+            work = self._prepared(cell, bench, folder, Voice(said.append, self.progress))
+            record = self._attempted(cell, work, _roles(work, bench))
+        except (
+            BaseException
+        ):  # an interruption, or what is wrong before training: nothing half-written is left
             self.shelf.remove(cell.key)
             raise
-        except Exception as error:  # one cell that fails must not cost the others
-            record = Record(cell.key, FAILED, _reason(error), asdict(cell.settings), roles=roles)
-            self.shelf.drop_artefact(cell.key)
         record = replace(record, said=tuple(said))
         self.shelf.keep(record)
         return record
+
+    def _attempted(self, cell: Cell, work: Work, roles: Roles) -> Record:
+        try:
+            return self._fitted(cell, work, roles)
+        except Exception as error:  # one cell that fails must not cost the others
+            self.shelf.drop_artefact(cell.key)
+            return Record(cell.key, FAILED, _reason(error), asdict(cell.settings), roles=roles)
 
     def judge(self, cell: Cell, bench: Bench, record: Record) -> None:
         """Predict the test rows with the saved artefact, and audit them. Raises FairauditError where it is gone."""
@@ -107,7 +112,7 @@ class Runner:
         self._audit(cell.key, VALIDATION, roles)
         return Record(
             cell.key, DONE, None, asdict(cell.settings), self.score(path, roles), self.select,
-            round(fitted.seconds - fitted.ready, 3), fitted.peak_memory,
+            round(fitted.seconds, 3), round(fitted.ready, 3), fitted.peak_memory,
             fitted.adaptation.trainable, fitted.adaptation.total, fitted.best.step, roles,
         )  # fmt: skip
 

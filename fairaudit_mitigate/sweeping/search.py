@@ -75,7 +75,8 @@ def spaces(plan: Plan) -> tuple[Space, ...]:
 
 
 def _of_run(run: RunSpec, data: str, model: ModelSpec, plan: Plan) -> Iterator[Space]:
-    bounds = _bounds(run, plan)
+    usual = settings_of({"method": run.lists["method"][0]}, model.path).rate
+    bounds = _bounds(run, plan, usual)
     seeds = run.lists.get(SEED, (0,))
     first = plan.tune.seed if plan.tune is not None else seeds[0]
     rest = {k: v for k, v in run.lists.items() if k not in bounds and k != SEED}
@@ -84,7 +85,7 @@ def _of_run(run: RunSpec, data: str, model: ModelSpec, plan: Plan) -> Iterator[S
         yield Space(Contest(run.name, data, model.name, run.dtype, (base,), seeds), bounds)
 
 
-def _bounds(run: RunSpec, plan: Plan) -> dict[str, tuple[float, float]]:
+def _bounds(run: RunSpec, plan: Plan, rate: float) -> dict[str, tuple[float, float]]:
     spec = Settings(method=run.lists["method"][0]).spec
     has = {"penalty": spec.penalises, "rank": spec.adapts, "lr": spec.trains_by_steps}
     found: dict[str, tuple[float, float]] = {}
@@ -97,7 +98,7 @@ def _bounds(run: RunSpec, plan: Plan) -> dict[str, tuple[float, float]]:
         elif len(values) > 1 and min(values) > 0:
             found[name] = (min(values), max(values))
         elif not values:
-            found[name] = BOUNDS.get(name, (spec.learning_rate / 10, spec.learning_rate * 10))
+            found[name] = BOUNDS.get(name, (rate / 10, rate * 10))
     return found
 
 

@@ -162,6 +162,6 @@ def _numbers(results: Results, entry: Entry) -> dict[Measure, float]:
     }
     record = entry.record
     if record is not None:
-        found[Measure("seconds")] = math.nan if record.seconds is None else record.seconds
+        found[Measure("seconds")] = math.nan if record.seconds is None else record.seconds - record.ready
         found[Measure("peak_memory")] = math.nan if record.peak_memory is None else float(record.peak_memory)
     return found

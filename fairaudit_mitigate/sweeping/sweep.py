@@ -11,6 +11,7 @@ from pathlib import Path
 
 from fairaudit.errors import FairauditError
 from fairaudit.store import write_text
+from fairaudit_mitigate.data import TRAIN
 from fairaudit_mitigate.device import AUTO
 from fairaudit_mitigate.settings import Settings
 from fairaudit_mitigate.sweeping.bench import Bench, benches
@@ -47,15 +48,18 @@ def sweep(
     if not every:
         raise FairauditError(f"no run of '{plan.name}' holds '{only}'; --dry-run lists them.")
     found = benches(plan, voice.say)
+    check_groups(every, found)
     if run:
         with locked(shelf.root):
             write_text(shelf.root / PLAN, plan.text)
             work = _Work(plan, shelf, found, device, voice)
-            every = work.search(searcher, asked) if searcher else every
             try:
+                every = work.search(searcher, asked) if searcher else every
                 work.everything(every, retry)
             except KeyboardInterrupt:
-                voice.say(f"finished cells are kept (now {work.done} more); the same command goes on.")
+                voice.say(
+                    f"cells that have ended are kept ({work.done} of them now); the same command goes on."
+                )
                 raise
             shutil.rmtree(shelf.cache, ignore_errors=True)  # large, and quickly computed again
     elif searcher:
@@ -64,6 +68,23 @@ def sweep(
     if run:
         write_results(results)
     return results
+
+
+def check_groups(every: Iterable[Contest], found: Mapping[tuple[str, str], Bench]) -> None:
+    """Raise FairauditError, naming the run, where its train rows have nothing to compare: before any cell runs."""
+    from fairaudit_mitigate.fit import training_groups
+
+    seen = set()
+    for contest in every:
+        for settings in contest.candidates:
+            what = (contest.data, settings.method, settings.groups)
+            if what not in seen:
+                seen.add(what)
+                rows = found[contest.data, contest.model].table.rows
+                try:
+                    training_groups(rows.of_split(TRAIN), settings)
+                except FairauditError as error:
+                    raise FairauditError(f"{contest}: {error}") from error
 
 
 @contextmanager
