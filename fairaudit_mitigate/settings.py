@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
 
 from fairaudit.errors import FairauditError, did_you_mean
 from fairaudit_mitigate.loading import LINEAR, PROMPT, check_bits, check_head, check_names
@@ -144,7 +145,7 @@ class Settings:
 
     def read_only(self) -> Settings:
         """The same with everything unread at its default, or at the method's own value."""
-        plain = {f.name: f.default for f in fields(self)} | {"lr": self.spec.learning_rate}
+        plain: dict[str, Any] = {f.name: f.default for f in fields(self)} | {"lr": self.spec.learning_rate}
         own = plain | asdict(self.spec.terms)
         return replace(self, **{name: own[name] for name in self.unread()})
 

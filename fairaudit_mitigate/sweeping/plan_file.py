@@ -156,7 +156,7 @@ def _of_methods(
     for method in methods:
         if len(methods) == 1:
             _refuse_unread(table, own, method)
-        lists = _read_by(method, shared | own) | {"method": (method,)}
+        lists = _read_by(method, {**shared, **own}) | {"method": (method,)}
         _check(lists, table, common)
         found.append(RunSpec(name or method, lists, where[0], where[1], dtype))
     return found
