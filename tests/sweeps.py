@@ -43,7 +43,7 @@ def _entries(
                 record = Record(cell.key, "failed", "the loss is not finite")
             else:
                 record = Record(
-                    cell.key, "done", score=(score(contest.run, settings),), select="accuracy", seconds=10.0,
+                    cell.key, "done", score=(score(contest.run, settings),), select="accuracy", seconds=14.0, ready=4.0,
                     peak_memory=2**30,
                 )  # fmt: skip
                 _write(shelf.audit(cell.key, "test"), numbers(contest.model, contest.run, settings))

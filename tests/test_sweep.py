@@ -277,6 +277,43 @@ def test_other_weights_or_data_are_another_cell(place: Path, tmp_path: Path) -> 
         first = keys()
 
 
+def test_what_is_there_is_shown_without_running(
+    place: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = PLAN.replace("rank = 2", 'rank = 2\nadapt = "last-1"')
+    record = do(place, tmp_path / "s", text, only="· lora").entries[0].record
+    assert record is not None
+    assert 0 < record.ready < (record.seconds or 0)
+    (tmp_path / "s" / "results.parquet").unlink()
+    command = [
+        "sweep",
+        str(place / "plan.toml"),
+        "--out",
+        str(tmp_path / "s"),
+        "--only",
+        "· lora",
+        "--no-run",
+    ]
+    assert run([*command, "--table", "md"]) == 0
+    shown = capfd.readouterr()
+    assert "Settings: lora: rank 2, lr 0.001, epochs 1.0." in shown.out
+    assert "results.parquet" not in shown.err
+    assert run([*command, "--table", "latex"]) == 0
+    assert "% Settings: lora: rank 2" in capfd.readouterr().out
+
+
+def test_a_run_that_has_nothing_to_compare_is_found_before_any_is_trained(
+    place: Path, tmp_path: Path, trained: list[str]
+) -> None:
+    shutil.copytree(place / "m", tmp_path / "m")
+    shutil.copytree(place / "d", tmp_path / "d")
+    meta = pd.read_csv(tmp_path / "d" / "metadata.csv")
+    meta.assign(place=1).to_csv(tmp_path / "d" / "metadata.csv", index=False)
+    with pytest.raises(FairauditError, match=r"images · tiny · fairlora: all train rows that have a place"):
+        do(tmp_path, tmp_path / "s", PLAN)
+    assert trained == []
+
+
 def test_dry_run_lists_the_cells(place: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (place / "plan.toml").write_text(TUNED)
     assert run(["sweep", str(place / "plan.toml"), "--out", str(tmp_path / "s"), "--dry-run"]) == 0

@@ -105,6 +105,7 @@ def test_markdown_csv_and_latex_say_the_same(results: Results) -> None:
         "| model | method | accuracy | ΔF1 | EOD max (sex) | EOD max (race) | loss variance | seconds |"
     )
     line = summary.lines[0]
+    assert line.mean(5) == 10.0  # 14 seconds, 4 of them before the first step
     assert f"{100 * line.mean(0):.2f} ± {100 * line.sd(0):.2f}" in lines[4]
     assert lines[4].count("|") == lines[2].count("|")
     assert lines[6].split("|")[6].strip() == "–"
