@@ -60,7 +60,7 @@ def _flags(
         float, _in(_TRAINING, "Steps until the learning rate is full; below 1: this share of all steps.")
     ] = 0.05,
     epochs: Annotated[float, _in(_TRAINING, "Passes over the train rows.")] = 4,
-    max_steps: Annotated[int | None, _in(_TRAINING, "Stop after this many steps.")] = None,
+    max_steps: Annotated[int | None, _in(_TRAINING, "Train so many steps, whatever --epochs is.")] = None,
     accumulate: Annotated[int, _in(_TRAINING, "Micro-batches (of --batch-size) a step.")] = 1,
     select: Annotated[str, _in(_TRAINING, "Validation metric of the best step.")] = "worst_group_accuracy",
     seed: Annotated[int, _in(_TRAINING, "Seed of everything random.")] = 0,

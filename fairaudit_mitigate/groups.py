@@ -66,14 +66,14 @@ def group_rows(kind: str, y_true: Sequence[str], attributes: Mapping[str, Sequen
 def undivided(
     kind: str, y_true: Sequence[str], attributes: Mapping[str, Sequence[str | None]]
 ) -> tuple[str, str] | None:
-    """The first of the columns crossed that divides no rows, and its one value; None where each divides them.
+    """The first of the attributes crossed that divides no rows, and its one value; None where each divides them.
 
     >>> undivided("cell", ["0", "1"], {"sex": ["F", None]})
     ('sex', 'F')
     """
     for name, values in _columns(kind, y_true, attributes).items():
         held = {v for v in values if v is not None}
-        if len(held) == 1:
+        if len(held) == 1 and name != CLASS:  # one class is said where the labels are read
             return name, str(held.pop())
     return None
 

@@ -49,3 +49,10 @@ def test_a_cell_needs_an_attribute() -> None:
 def test_an_unknown_attribute_gets_a_suggestion() -> None:
     with pytest.raises(FairauditError, match="Did you mean 'sex'"):
         group_rows("sexx", Y, SEX)
+
+
+def test_one_class_is_no_idle_attribute() -> None:
+    from fairaudit_mitigate.groups import undivided
+
+    assert undivided("cell", ["1", "1"], {"sex": ["F", "M"]}) is None
+    assert undivided("cell", ["0", "1"], {"sex": ["F", "F"], "age": ["x", "y"]}) == ("sex", "F")
